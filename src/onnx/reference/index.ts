@@ -1,0 +1,26 @@
+/** The table of reference evaluation: every operator of the union has an entry, which the compiler checks. */
+import { mergeTables } from '../tables.js'
+import { activation } from './activation.js'
+import { convolution } from './convolution.js'
+import { elementwise } from './elementwise.js'
+import { linear } from './linear.js'
+import { logic } from './logic.js'
+import { normalization } from './normalization.js'
+import { pooling } from './pooling.js'
+import { reduction } from './reduction.js'
+import type { ReferenceRules } from './rule.js'
+import { selection } from './selection.js'
+import { shape } from './shape.js'
+
+export const referenceRules: ReferenceRules = mergeTables(
+  activation,
+  convolution,
+  elementwise,
+  linear,
+  logic,
+  normalization,
+  pooling,
+  reduction,
+  selection,
+  shape,
+)
