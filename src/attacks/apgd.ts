@@ -1,0 +1,224 @@
+/**
+ * Auto-PGD: projected gradient ascent with momentum that halves its own step size and returns to its best point when
+ * progress stalls. Croce and Hein, "Reliable evaluation of adversarial robustness with an ensemble of diverse parameter-free attacks"
+ * (ICML 2020); for L1 "Mind the box" (ICML 2021).
+ *
+ * Differences from the reference implementation (auto-attack, autopgd_base.py): the L2 projection is exact on ball and box together
+ * instead of radial, then clamped; the first checkpoint compares the first step with the starting loss instead of zero.
+ */
+import { z } from 'zod'
+import type { RowLoss } from '../model/losses.js'
+import type { Random } from '../random.js'
+import type { Region } from '../threat/norm.js'
+import { regionOf, type ThreatModel } from '../threat/threat.js'
+import { askGradient, defineAttack, type Sample, type Steps } from './attack.js'
+
+const momentum = 0.75
+
+export const apgdOptions = z.strictObject({
+  steps: z.int().min(1).max(100_000).default(100).describe('gradient steps of each restart'),
+  restarts: z.int().min(1).max(10_000).optional().describe('random starts; default 1, for L1 5'),
+  rho: z.number().min(0).max(1).default(0.75).describe('share of steps that must raise the loss to keep the step size'),
+})
+
+export type ApgdOptions = z.infer<typeof apgdOptions>
+
+export const apgdCe = defineAttack({
+  name: 'apgd-ce',
+  paper: 'Croce and Hein, Reliable evaluation of adversarial robustness, ICML 2020',
+  access: 'gradients',
+  norms: ['Linf', 'L2', 'L1'],
+  kind: 'budget',
+  options: apgdOptions,
+  losses: ['cross-entropy'],
+  *search(sample, threat, options, random) {
+    const restarts = options.restarts ?? (threat.norm.name === 'L1' ? 5 : 1)
+    return yield* apgd(sample, threat, { ...options, restarts }, { loss: 'cross-entropy', label: sample.label }, random)
+  },
+})
+
+/** Restarts of APGD on one loss. Gives the point of highest loss. */
+export function* apgd(
+  sample: Sample,
+  threat: ThreatModel,
+  options: ApgdOptions & { restarts: number },
+  loss: RowLoss,
+  random: (restart: number) => Random,
+): Steps<'gradients'> {
+  let best: Best | undefined
+  for (let restart = 0; restart < options.restarts; restart++) {
+    const found =
+      threat.norm.name === 'L1'
+        ? yield* shrinkingEpsilon(sample, threat, options, loss, random(restart))
+        : yield* ascend(regionOf(threat, sample.input), threat, options, loss, random(restart))
+    if (best === undefined || found.loss > best.loss) best = found
+  }
+  return best?.point
+}
+
+interface Best {
+  readonly point: Float32Array
+  readonly loss: number
+}
+
+/** For L1: 3 epsilon, 2 epsilon and epsilon over 30, 30 and 40 % of the steps, each from the last one's best point. */
+function* shrinkingEpsilon(
+  sample: Sample,
+  threat: ThreatModel,
+  options: ApgdOptions,
+  loss: RowLoss,
+  random: Random,
+): Steps<'gradients', Best> {
+  const third = Math.ceil(0.3 * options.steps)
+  const schedule = [
+    { factor: 3, steps: third },
+    { factor: 2, steps: third },
+    { factor: 1, steps: Math.max(1, options.steps - 2 * third) },
+  ]
+  let best: Best | undefined
+  for (const { factor, steps } of schedule) {
+    const region = regionOf({ ...threat, epsilon: factor * threat.epsilon }, sample.input)
+    const start = best?.point
+    if (start !== undefined) threat.norm.project(start, region)
+    best = yield* ascend(region, threat, { ...options, steps }, loss, random, start)
+  }
+  return best as Best
+}
+
+function* ascend(
+  region: Region,
+  threat: ThreatModel,
+  { steps, rho }: ApgdOptions,
+  loss: RowLoss,
+  random: Random,
+  start?: Float32Array,
+): Steps<'gradients', Best> {
+  const { norm } = threat
+  const control = norm.name === 'L1' ? sparseControl(region, start) : oscillationControl(region, steps, rho)
+  const point = new Float32Array(region.center.length)
+  if (start === undefined) norm.sample(random, region, point)
+  else point.set(start)
+
+  const first = yield* askGradient(point, loss)
+  const bestPoint = point.slice()
+  const bestGradient = first.gradient.slice()
+  let bestLoss = first.loss
+  let gradient = first.gradient
+  let previous = point.slice()
+  let current = point
+  let next = new Float32Array(point.length)
+  control.begin(first.loss)
+
+  for (let step = 0; step < steps; step++) {
+    norm.step(current, gradient, control.size, next, control.features)
+    norm.project(next, region)
+    if (step > 0 && control.momentum) {
+      for (let i = 0; i < next.length; i++) {
+        next[i] = current[i] + momentum * (next[i] - current[i]) + (1 - momentum) * (current[i] - previous[i])
+      }
+      norm.project(next, region)
+    }
+    const spare = previous
+    previous = current
+    current = next
+    next = spare
+
+    const reply = yield* askGradient(current, loss)
+    gradient = reply.gradient
+    if (reply.loss > bestLoss) {
+      bestLoss = reply.loss
+      bestPoint.set(current)
+      bestGradient.set(reply.gradient)
+    }
+    if (control.returnsToBest(reply.loss, bestLoss, bestPoint)) {
+      current.set(bestPoint)
+      gradient = bestGradient
+    }
+  }
+  return { point: bestPoint, loss: bestLoss }
+}
+
+/** Decides the step size from the course of the loss. */
+interface StepControl {
+  readonly size: number
+  /** For sparse steps: on how many features. */
+  readonly features: number | undefined
+  readonly momentum: boolean
+  begin(loss: number): void
+  /** Called after every step; true when the search should go on from its best point. */
+  returnsToBest(loss: number, bestLoss: number, bestPoint: Float32Array): boolean
+}
+
+/**
+ * Linf and L2: at checkpoints 22 %, then 3 % less each time down to 6 % of the steps apart, the size halves when the loss rose in
+ * at most rho of the steps, or when neither the size was reduced at the last checkpoint nor the best loss improved since.
+ */
+function oscillationControl(region: Region, steps: number, rho: number): StepControl {
+  const shortest = Math.max(Math.floor(0.06 * steps), 1)
+  const shortening = Math.max(Math.floor(0.03 * steps), 1)
+  let size = 2 * region.epsilon
+  let period = Math.max(Math.floor(0.22 * steps), 1)
+  let sinceCheck = 0
+  let rises = 0
+  let lastLoss = 0
+  let bestAtCheck = 0
+  let reduced = true
+  return {
+    get size() {
+      return size
+    },
+    features: undefined,
+    momentum: true,
+    begin(loss) {
+      lastLoss = loss
+      bestAtCheck = loss
+    },
+    returnsToBest(loss, bestLoss) {
+      if (loss > lastLoss) rises++
+      lastLoss = loss
+      if (++sinceCheck < period) return false
+      const stalled = rises <= rho * period || (!reduced && bestAtCheck >= bestLoss)
+      if (stalled) size /= 2
+      reduced = stalled
+      bestAtCheck = bestLoss
+      period = Math.max(period - shortening, shortest)
+      sinceCheck = 0
+      rises = 0
+      return stalled
+    },
+  }
+}
+
+/**
+ * L1: steps on a share of the features that follows the sparsity of the best point. Every 4 % of the steps: when that sparsity fell
+ * below 95 % of the last, the full step size again, from the best point; otherwise the size falls by 1.5, at most to a tenth.
+ */
+function sparseControl({ center, epsilon }: Region, start: Float32Array | undefined): StepControl {
+  const changed = (point: Float32Array) =>
+    point.reduce((count, value, i) => (value !== center[i] ? count + 1 : count), 0)
+  const period = 4
+  let size = epsilon
+  let lastChanged = start === undefined ? center.length : changed(start)
+  let share = start === undefined ? 0.2 : lastChanged / center.length / 1.5
+  let sinceCheck = 0
+  return {
+    get size() {
+      return size
+    },
+    get features() {
+      return Math.max(1, Math.ceil(share * center.length))
+    },
+    momentum: false,
+    begin() {},
+    returnsToBest(_loss, _bestLoss, bestPoint) {
+      if (++sinceCheck < period) return false
+      sinceCheck = 0
+      const now = changed(bestPoint)
+      const sparser = now < 0.95 * lastChanged
+      share = now / center.length / 1.5
+      size = sparser ? epsilon : Math.max(size / 1.5, epsilon / 10)
+      lastChanged = now
+      return sparser
+    },
+  }
+}

@@ -1,0 +1,12 @@
+/** The table of attacks. */
+import { apgdCe } from './apgd.js'
+import type { Attack } from './attack.js'
+import { fgsm } from './fgsm.js'
+import { pgd } from './pgd.js'
+
+// Options differ from attack to attack; each attack's own schema checks them before `search` sees them.
+const all = [fgsm, pgd, apgdCe] as readonly unknown[] as readonly Attack[]
+
+export const attacks: ReadonlyMap<string, Attack> = new Map(all.map(attack => [attack.name, attack]))
+
+if (attacks.size !== all.length) throw new Error('two attacks share a name')

@@ -1,0 +1,54 @@
+/** What an evaluation is asked to do, as plain data: it travels to worker processes and is kept in the run folder. */
+import type { NormName } from '../threat/norm.js'
+
+export interface EvaluationSpec {
+  readonly model: ModelSpec
+  readonly data: DataSpec
+  readonly threat: ThreatSpec
+  /** Name of the suite, or `custom`. */
+  readonly suite: string
+  /** Attacks in the order in which they run, options checked and defaults filled in. */
+  readonly attacks: readonly PlannedAttack[]
+  /** 'cascade': each sample is attacked until it breaks. 'individual': every attack runs on every sample. */
+  readonly mode: 'cascade' | 'individual'
+  readonly seed: number
+}
+
+export interface ModelSpec {
+  /** Absolute path; results show the file name only. */
+  readonly path: string
+  /** Lowercase hex, over the file and its external data. */
+  readonly sha256: string
+  readonly allowHardlinks?: boolean
+}
+
+export interface DataSpec {
+  /** Path as `openDataset` takes it. */
+  readonly path: string
+  readonly sha256: string
+  /** First sample and the one after the last. */
+  readonly range: readonly [number, number]
+  readonly space: DataSpace
+}
+
+/** How a sample of the data becomes an input of the model: transposed to the layout, then (x - mean) / std per channel. */
+export interface DataSpace {
+  /** One number, or one per channel; absent: nothing is done. */
+  readonly mean?: readonly number[]
+  readonly std?: readonly number[]
+  /** Layout the model wants; data is CHW. Default NCHW. */
+  readonly layout?: 'NCHW' | 'NHWC'
+}
+
+export interface ThreatSpec {
+  readonly norm: NormName
+  readonly epsilon: number
+  readonly epsilonText: string
+  /** null: unbounded. */
+  readonly box: readonly [number, number] | null
+}
+
+export interface PlannedAttack {
+  readonly name: string
+  readonly options: unknown
+}

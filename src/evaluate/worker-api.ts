@@ -1,0 +1,43 @@
+/** The contract between what evaluates samples (this folder) and what distributes them (jobs/). */
+import type { SampleRecord } from './record.js'
+import type { EvaluationSpec } from './spec.js'
+
+/** How one worker process runs: never part of a result. */
+export interface WorkerPlan {
+  readonly batch: number
+  readonly threads: number
+  readonly engine?: 'native' | 'wasm'
+}
+
+export interface EvaluatorOptions {
+  readonly spec: EvaluationSpec
+  readonly plan: WorkerPlan
+  /** Called once per sample, in any order. */
+  record(record: SampleRecord): void
+  /** After every batch: seconds of wall time by attack since the last call. Also a sign of life. */
+  spent(seconds: ReadonlyMap<string, number>): void
+}
+
+/** Evaluates ranges of samples on one loaded model; ranges that are added while others run fill the same batches. */
+export interface Evaluator extends AsyncDisposable {
+  /** Queues samples start … end - 1 of the data set (absolute positions, inside spec.data.range). */
+  add(start: number, end: number): void
+  /** No more ranges will come: `run` resolves when everything queued is recorded. */
+  close(): void
+  /** Runs until closed and drained. Rejects with what the model throws. */
+  run(): Promise<void>
+  /** Wall seconds inside ONNX Runtime so far, for the efficiency measurement. */
+  readonly runtimeSeconds: number
+}
+
+/** Facts of a model that the supervisor needs before it starts workers; found by a worker process. */
+export interface ModelFacts {
+  readonly parameters: number
+  readonly classes: number
+  /** Shape of one input without the batch dimension. */
+  readonly inputShape: readonly number[]
+  /** What was done to the graph: softmax cut, batch made symbolic, … one sentence each. */
+  readonly notes: readonly string[]
+  readonly warnings: readonly string[]
+  readonly engine: { readonly kind: 'native' | 'wasm'; readonly version: string; readonly notice?: string }
+}

@@ -1,0 +1,44 @@
+/** A model as the scheduler asks it: a fixed number of rows at a time. */
+import type { RowLoss } from './losses.js'
+
+/** How much of the model an adversary may see; each level includes the ones before it. */
+export type Access = 'labels' | 'scores' | 'gradients'
+
+export interface Gradients {
+  /** [batch, classes] */
+  readonly logits: Float32Array
+  /** [batch] */
+  readonly losses: Float32Array
+  /** [batch, features] */
+  readonly gradients: Float32Array
+}
+
+export interface BatchModel {
+  readonly batch: number
+  /** Elements of one sample. */
+  readonly features: number
+  readonly classes: number
+  /** [batch, features]: the caller writes its rows here before each call. Rows that are not filled may hold anything finite. */
+  readonly inputs: Float32Array
+  /** Logits [batch, classes]. The result is the caller's to keep. */
+  scores(): Promise<Float32Array>
+  /** Logits, losses and gradients of rows 0 … rows.length - 1. The result is the caller's to keep. */
+  gradients(rows: readonly RowLoss[]): Promise<Gradients>
+}
+
+/** Index of the largest score of a row, the first of equals; -1 when a score is not finite. */
+export function labelOf(scores: Float32Array, start = 0, end = scores.length): number {
+  let best = start
+  for (let i = start; i < end; i++) {
+    if (!Number.isFinite(scores[i])) return -1
+    if (scores[i] > scores[best]) best = i
+  }
+  return best - start
+}
+
+/** z_y - max_{i != y} z_i: negative when misclassified. */
+export function marginOf(scores: Float32Array, label: number): number {
+  let other = Number.NEGATIVE_INFINITY
+  for (let i = 0; i < scores.length; i++) if (i !== label && scores[i] > other) other = scores[i]
+  return scores[label] - other
+}

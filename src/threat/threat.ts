@@ -1,0 +1,45 @@
+/** What an adversary may do: a norm, its radius, and the box that valid inputs fill. */
+import { RobustlyError } from '../errors.js'
+import type { Box, Norm, NormName, Region } from './norm.js'
+import { l0 } from './norms/l0.js'
+import { l1 } from './norms/l1.js'
+import { l2 } from './norms/l2.js'
+import { linf } from './norms/linf.js'
+
+export const norms: { readonly [N in NormName]: Norm } = { Linf: linf, L2: l2, L1: l1, L0: l0 }
+
+export interface ThreatModel {
+  readonly norm: Norm
+  readonly epsilon: number
+  /** Epsilon as it was written: `8/255`. */
+  readonly epsilonText: string
+  readonly box: Box
+}
+
+export function regionOf(threat: ThreatModel, center: Float32Array): Region {
+  return threat.norm.region(center, threat.epsilon, threat.box)
+}
+
+/** Whether the point lies in ball and box, in exact arithmetic on its float32 values. NaN never does. */
+export function contains(threat: ThreatModel, region: Region, point: Float32Array): boolean {
+  for (let i = 0; i < point.length; i++) {
+    if (!(point[i] >= region.low[i] && point[i] <= region.high[i])) return false
+  }
+  return threat.norm.distance(point, region.center) <= threat.epsilon
+}
+
+/**
+ * Reads an epsilon as people write it: a decimal number or a fraction of two, zero or more.
+ * Throws `config` for anything else.
+ */
+export function parseEpsilon(text: string): number {
+  const parts = text.trim().split('/')
+  const numbers = parts.map(part =>
+    /^\s*\d+(\.\d*)?(e[+-]?\d+)?\s*$|^\s*\.\d+(e[+-]?\d+)?\s*$/i.test(part) ? Number(part) : Number.NaN,
+  )
+  const value = numbers.length === 1 ? numbers[0] : numbers.length === 2 ? numbers[0] / numbers[1] : Number.NaN
+  if (!Number.isFinite(value)) {
+    throw new RobustlyError('config', `epsilon is "${text}", expected a number of zero or more such as 0.3 or 8/255`)
+  }
+  return value
+}
