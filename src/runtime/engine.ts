@@ -62,7 +62,7 @@ async function wasmHost(notice?: string): Promise<OrtHost> {
 
 /** A file in a folder of its own that nobody else can read, gone afterwards whatever happens. */
 async function captureFile(write: (path: string) => Promise<void>): Promise<Uint8Array> {
-  const folder = await mkdtemp(join(tmpdir(), 'robustly-'))
+  const folder = await mkdtemp(join(tmpdir(), 'robustly-engine-'))
   try {
     const path = join(folder, 'model.onnx')
     await write(path)

@@ -22,6 +22,8 @@ export interface Engine extends GraphEngine {
   readonly version: string
   /** Why this kind runs when it was not the first choice, in one sentence for people. */
   readonly notice: string | undefined
+  /** Whether `simplify` does anything: WebAssembly cannot write the simplified model and gives back the model as it is. */
+  readonly simplifies: boolean
   /** Execution providers that this build of ONNX Runtime offers; only 'cpu' is used. */
   readonly providers: readonly string[]
   /** Throws RobustlyError: 'model-unreadable', 'model-invalid', 'model-unsupported' or 'memory-limit'. */
@@ -64,8 +66,9 @@ export function engineOver(host: OrtHost): Engine {
     kind: host.kind,
     version: host.version,
     notice: host.notice,
+    simplifies: host.capture !== undefined,
     providers: host.providers,
-    createSession: (source, { threads, optimization = 'all' }) => {
+    createSession: async (source, { threads, optimization = 'all' }) => {
       if (!Number.isInteger(threads) || threads < 1) throw new RangeError(`a session cannot have ${threads} threads`)
       return open(source, {
         intraOpNumThreads: threads,

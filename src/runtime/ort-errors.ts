@@ -9,7 +9,7 @@ interface Pattern {
 }
 
 const outOfMemory: Pattern = {
-  test: /bad_alloc|bad allocation|failed to allocate|out of memory|cannot enlarge memory|array buffer allocation failed/i,
+  test: /bad_alloc|bad allocation|failed to allocate|out of memory|could not allocate memory|shape is too large|array buffer allocation failed/i,
   code: 'memory-limit',
   hint: 'Allow more memory, or use a smaller batch or fewer processes.',
 }
@@ -23,17 +23,17 @@ const creation: readonly Pattern[] = [
     hint: 'Give the path of a readable .onnx file.',
   },
   {
-    test: /Unsupported data type: 16/,
+    test: /unsupported data type: 16/i,
     code: 'model-unsupported',
     hint: 'bfloat16 inputs and outputs cannot be used from JavaScript: convert the model to float32 or float16.',
   },
   {
-    test: /under development|Unsupported model IR version|opset \d+ .*supported/i,
+    test: /only \*guarantees\* support for models stamped|under development|Unsupported model IR version/i,
     code: 'model-unsupported',
     hint: 'Export the model again with opset 26 or lower.',
   },
   {
-    test: /is not a registered function\/op|No Op registered|Could not find an implementation/i,
+    test: /is not a registered function|No Op registered|Could not find an implementation/i,
     code: 'model-unsupported',
     hint: 'The model uses an operator that ONNX Runtime does not have: export it with standard ai.onnx operators.',
   },
@@ -61,7 +61,11 @@ export function runError(label: string, cause: unknown): RobustlyError {
   return new RobustlyError('model-failed', `${label}: ONNX Runtime cannot run the model: ${line}`, { cause })
 }
 
+/** What ONNX Runtime puts around its message: how WebAssembly begins, the place in its C++ source, the status code. */
+const decoration =
+  /^.*ERROR_CODE: \d+, ERROR_MESSAGE: |\/\S+\.(?:cc|h):\d+ [^(]*\([^)]*\)(?: const)? |\[ONNXRuntimeError\] : \d+ : \w+ : /g
+
 function firstLine(cause: unknown): string {
   const text = cause instanceof Error ? cause.message : String(cause)
-  return printable(text.trim().split(/\r?\n/, 1)[0]!)
+  return printable(text.trim().split(/\r?\n/, 1)[0]!.replace(decoration, ''))
 }

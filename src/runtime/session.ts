@@ -196,11 +196,14 @@ function bits(data: DataOf[DataType]): DataOf[DataType] {
     : new Uint16Array(data.buffer, data.byteOffset, data.length)
 }
 
+/** How WebAssembly shows a dimension without number or name: -1 as an unsigned number. */
+const wasmUnknown = 2 ** 32 - 1
+
 function valueInfo(metadata: ort.InferenceSession.ValueMetadata): ValueInfo {
   const { name } = metadata
   if (!metadata.isTensor) return { name, dtype: 'other', typeText: 'not a tensor', shape: undefined }
   const dtype = dataType(metadata.type)
-  const shape = metadata.shape.map(dim => (dim === '' ? undefined : dim))
+  const shape = metadata.shape.map(dim => (dim === '' || dim === wasmUnknown ? undefined : dim))
   return dtype === undefined ? { name, dtype: 'other', typeText: metadata.type, shape } : { name, dtype, shape }
 }
 
