@@ -45,7 +45,7 @@ export const shape: GradientRules<Move> = {
 
   Slice: context => [unslice(context)],
 
-  Pad: context => [unpad(context), gradientToFilling(context)],
+  Pad: context => [unpad(context), undefined, gradientToFilling(context)],
 
   // y = x repeated along axes of length 1: G, which the walk sums back
   Expand: ({ G }) => [G()],
