@@ -1,0 +1,116 @@
+/** Brings a graph to the canonical opset, so that every table over operators sees one version of each. */
+import { RobustlyError } from '../../errors.js'
+import type { DataType } from '../../tensor/tensor.js'
+import { newestOpset } from '../codec/index.js'
+import type { Attribute, Graph, Node } from '../graph.js'
+import { canonicalOpset } from '../operators.js'
+import { Additions, namesOf, type Rewritten, statedShapes } from './pass.js'
+import { type StepContext, versionSteps } from './versions.js'
+
+/** The oldest opset that is understood: element-wise operators broadcast as numpy does since then. */
+export const oldestOpset = 7
+
+/**
+ * The same function with ai.onnx operators of the canonical opset. Operators that are not known are left alone, and so
+ * are those of other domains. Versions 22 to 26 only allow more types for the operators of the table, so they pass.
+ * Throws `model-unsupported` for opsets before 7 and after 26 and for old versions without an exact counterpart.
+ */
+export function canonical(graph: Graph): Rewritten {
+  const opset = graph.opsets.get('') ?? (usesStandard(graph) ? 1 : canonicalOpset)
+  if (opset < oldestOpset || opset > newestOpset) {
+    throw new RobustlyError(
+      'model-unsupported',
+      `the model uses opset ${opset}; opsets ${oldestOpset} to ${newestOpset} are understood`,
+      {
+        hint:
+          opset > newestOpset
+            ? `re-export with opset <= ${newestOpset}`
+            : `re-export with opset ${canonicalOpset}, or convert it: onnx.version_converter.convert_version(model, ${canonicalOpset})`,
+      },
+    )
+  }
+  const names = namesOf(graph)
+  const upgraded = opset < canonicalOpset ? upgrade(graph, opset, names) : graph
+  const domains = new Set([''])
+  collectDomains(upgraded, domains)
+  const opsets = new Map([...graph.opsets].filter(([domain]) => domains.has(domain)).concat([['', canonicalOpset]]))
+  const notes =
+    opset === canonicalOpset ? [] : [`Operators were brought from opset ${opset} to opset ${canonicalOpset}.`]
+  return { graph: withOpsets(upgraded, opsets), notes }
+}
+
+function upgrade(graph: Graph, opset: number, names: Set<string>): Graph {
+  const additions = new Additions(names)
+  const shapes = statedShapes(graph)
+  const dtypes = statedTypes(graph)
+  const used = usedNames(graph)
+  const fallback = graph.inputs.find(input => /float/.test(input.dtype))?.dtype
+  const context: StepContext = {
+    additions,
+    shapeOf: name => shapes.get(name),
+    dtypeOf: name => dtypes.get(name) ?? (fallback === undefined || fallback === 'other' ? 'float32' : fallback),
+    isUsed: name => used.has(name),
+  }
+  const nodes = graph.nodes.flatMap(node => {
+    const inner = withSubgraphs(node, subgraph => upgrade(subgraph, opset, names))
+    if (node.domain !== '') return [inner]
+    return upgradeNode(inner, opset, context)
+  })
+  return { ...graph, nodes, initializers: new Map([...graph.initializers, ...additions.constants]) }
+}
+
+/** A step may yield several nodes; only the one of the operator at hand has further steps to take. */
+function upgradeNode(node: Node, opset: number, context: StepContext): readonly Node[] {
+  let nodes: readonly Node[] = [node]
+  for (const step of versionSteps.get(node.op) ?? []) {
+    if (step.since <= opset) continue
+    nodes = nodes.flatMap(each => (each.op === node.op ? step.upgrade(each, context) : [each]))
+  }
+  return nodes
+}
+
+function withSubgraphs(node: Node, change: (graph: Graph) => Graph): Node {
+  if (![...node.attributes.values()].some(attribute => attribute.type === 'graph')) return node
+  const attributes = Array.from(node.attributes, ([name, attribute]): [string, Attribute] => [
+    name,
+    attribute.type === 'graph' ? { type: 'graph', value: change(attribute.value) } : attribute,
+  ])
+  return { ...node, attributes: new Map(attributes) }
+}
+
+function withOpsets(graph: Graph, opsets: ReadonlyMap<string, number>): Graph {
+  return { ...graph, opsets, nodes: graph.nodes.map(node => withSubgraphs(node, inner => withOpsets(inner, opsets))) }
+}
+
+function collectDomains(graph: Graph, domains: Set<string>): void {
+  for (const node of graph.nodes) {
+    domains.add(node.domain)
+    for (const attribute of node.attributes.values()) {
+      if (attribute.type === 'graph') collectDomains(attribute.value, domains)
+    }
+  }
+}
+
+function usesStandard(graph: Graph): boolean {
+  return graph.nodes.some(node => node.domain === '')
+}
+
+function statedTypes(graph: Graph): Map<string, DataType> {
+  const types = new Map<string, DataType>()
+  for (const info of [...graph.valueInfo.values(), ...graph.outputs, ...graph.inputs]) {
+    if (info.dtype !== 'other') types.set(info.name, info.dtype)
+  }
+  for (const [name, constant] of graph.initializers) types.set(name, constant.dtype)
+  return types
+}
+
+function usedNames(graph: Graph): Set<string> {
+  const used = new Set(graph.outputs.map(output => output.name))
+  for (const node of graph.nodes) {
+    for (const name of node.inputs) used.add(name)
+    for (const attribute of node.attributes.values()) {
+      if (attribute.type === 'graph') namesOf(attribute.value, used)
+    }
+  }
+  return used
+}

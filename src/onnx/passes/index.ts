@@ -1,0 +1,8 @@
+/** Passes: pure functions from graph to graph. */
+export { batchDimension, type SymbolicBatch, symbolicBatch, withBatch } from './batch.js'
+export { canonical, oldestOpset } from './canonical.js'
+export { explicitPads } from './pads.js'
+export type { Rewritten } from './pass.js'
+export { type Normalization, withNormalization } from './preprocess.js'
+export { simplify, typed } from './simplify.js'
+export { splitSoftmax } from './softmax.js'

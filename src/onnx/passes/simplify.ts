@@ -1,0 +1,46 @@
+/** What the inference engine itself does to graphs: constant folding and shape inference. */
+import { RobustlyError } from '../../errors.js'
+import { decodeModel, type EncodeOptions, encodeModel } from '../codec/index.js'
+import type { GraphEngine } from '../engine.js'
+import type { Dim, Graph, TypedGraph, ValueInfo, ValueType } from '../graph.js'
+import { canonical } from './canonical.js'
+
+/**
+ * The same function with constants folded, batch norms fused and shape subgraphs gone, at the canonical opset. Give it a
+ * graph with fixed shapes (`withBatch`), for the less is symbolic the more can be folded.
+ * `options.functions` are the model's own functions, which the engine expands.
+ */
+export async function simplify(graph: Graph, engine: GraphEngine, options: EncodeOptions = {}): Promise<Graph> {
+  const bytes = await engine.simplify({ bytes: encodeModel(graph, options) })
+  const simple = canonical(decodeModel(bytes).graph).graph
+  return { ...simple, name: graph.name, inputs: graph.inputs, outputs: graph.outputs, valueInfo: new Map() }
+}
+
+/**
+ * The graph with the fixed type of every value. Throws `model-unsupported` naming the values whose shape the engine
+ * cannot infer.
+ */
+export async function typed(graph: Graph, engine: GraphEngine): Promise<TypedGraph> {
+  const types = new Map<string, ValueType>()
+  for (const [name, { dtype, shape }] of graph.initializers) types.set(name, { dtype, shape })
+  for (const input of graph.inputs) types.set(input.name, fixed(input.name, input))
+  const listed = new Set([...types.keys(), ...graph.outputs.map(output => output.name)])
+  const more: ValueInfo[] = []
+  for (const name of graph.nodes.flatMap(node => node.outputs)) {
+    if (name === '' || listed.has(name)) continue
+    listed.add(name)
+    more.push({ name, dtype: 'other', typeText: 'unknown', shape: undefined })
+  }
+  const known = await engine.outputTypes({ bytes: encodeModel({ ...graph, outputs: [...graph.outputs, ...more] }) })
+  for (const [name, type] of known) if (!types.has(name)) types.set(name, fixed(name, type))
+  return { ...graph, types }
+}
+
+function fixed(name: string, type: { readonly dtype: string; readonly shape: readonly Dim[] | undefined }): ValueType {
+  const { dtype, shape } = type
+  if (dtype !== 'other' && shape?.every(dim => typeof dim === 'number')) return { dtype, shape } as ValueType
+  const got = dtype === 'other' ? 'it is no tensor' : `[${shape?.map(dim => dim ?? '?').join(', ') ?? 'unknown rank'}]`
+  throw new RobustlyError('model-unsupported', `the shape of the value "${name}" is not fixed: ${got}`, {
+    hint: 'export the model with fixed spatial dimensions, or state the shape of its input',
+  })
+}
