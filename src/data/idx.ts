@@ -3,7 +3,6 @@
  * A folder with `PREFIX-images-idx3-ubyte` and `PREFIX-labels-idx1-ubyte`, or one of the two files; `.gz` as well.
  */
 
-import { createReadStream } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { createGunzip } from 'node:zlib'
 import { RobustlyError } from '../errors.js'
@@ -13,9 +12,10 @@ import type { Candidate, Format } from './candidate.js'
 import { describeCandidate } from './candidate.js'
 import { exactSize } from './checks.js'
 import type { Dataset, ReaderOptions } from './dataset.js'
+import { inflate } from './inflate.js'
 import { type Owner, owning } from './owner.js'
 import { type Rows, rowsAt } from './rows.js'
-import { openSource, type Source, toTemporary } from './source.js'
+import { openSource, type Source } from './source.js'
 
 export const idx: Format = {
   name: 'idx',
@@ -107,20 +107,9 @@ async function idxRows(path: string, owner: Owner, options: ReaderOptions): Prom
   const file = await owner.own(openSource(path))
   const start = await file.read(0, Math.min(2, file.size))
   const zipped = start[0] === 0x1f && start[1] === 0x8b
-  const source = zipped ? await owner.own(inflate(path, file, options)) : file
-  return readIdx(source)
-}
-
-async function inflate(path: string, file: Source, { limits }: ReaderOptions): Promise<Source> {
-  const stream = createReadStream(path)
-  const inflated = stream.pipe(createGunzip())
-  stream.on('error', error => inflated.destroy(error))
-  try {
-    const limit = { name: file.name, compressed: file.size, maximum: limits.inflatedBytes }
-    return (await toTemporary(inflated, limit)).source
-  } finally {
-    stream.destroy()
-  }
+  if (!zipped) return readIdx(file)
+  const limit = { name: file.name, compressed: file.size, maximum: options.limits.inflatedBytes }
+  return readIdx(await owner.own(inflate(file, createGunzip, limit).then(({ source }) => source)))
 }
 
 const unsignedByte = 8

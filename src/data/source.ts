@@ -1,11 +1,8 @@
-/** Bytes by position: a file, a part of a file, or a temporary file that holds what a compressed one inflates to. */
+/** Bytes by position: a file or a part of a file. */
 
-import { randomUUID } from 'node:crypto'
 import type { FileHandle } from 'node:fs/promises'
-import { open, stat, unlink } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { basename, join, resolve } from 'node:path'
-import { crc32 } from 'node:zlib'
+import { open, stat } from 'node:fs/promises'
+import { basename, resolve } from 'node:path'
 import { RobustlyError } from '../errors.js'
 import { printable } from '../printable.js'
 
@@ -21,10 +18,6 @@ export interface Source {
 /** Node reads at most 2 GiB in one call. */
 const largestRead = 2 ** 30
 
-/** An archive that grows more than this is refused, once it grows past `harmlessBytes`. Deflate itself ends at 1032. */
-const largestRatio = 1000
-const harmlessBytes = 16 * 2 ** 20
-
 /** Opens a regular file. Throws `data-unreadable`. */
 export async function openSource(path: string): Promise<Source> {
   try {
@@ -37,7 +30,7 @@ export async function openSource(path: string): Promise<Source> {
   }
 }
 
-function fromHandle(handle: FileHandle, name: string, size: number): Source {
+export function fromHandle(handle: FileHandle, name: string, size: number): Source {
   let closing: Promise<void> | undefined
   return {
     name,
@@ -76,73 +69,6 @@ export function region(source: Source, start: number, size: number, name: string
   }
 }
 
-/**
- * Writes a stream of inflated bytes to a temporary file and returns it as a source with the CRC-32 of the bytes.
- * The file has a random name, only its owner may read it, and it is unlinked while open: it is gone when the process
- * ends, however it ends. Throws `data-unsafe` past `maximum` or past 1000 times the `compressed` bytes.
- */
-export async function toTemporary(
-  chunks: AsyncIterable<Uint8Array>,
-  { name, compressed, maximum }: { name: string; compressed: number; maximum: number },
-): Promise<{ readonly source: Source; readonly crc: number }> {
-  const path = join(tmpdir(), `robustly-${process.pid}-${randomUUID()}.tmp`)
-  const handle = await open(path, 'wx+', 0o600).catch(error => {
-    throw temporaryFailed(name, error)
-  })
-  const unlinked = await unlink(path).then(
-    () => true,
-    () => false,
-  )
-  const discard = async () => {
-    await handle.close()
-    if (!unlinked) await unlink(path).catch(() => undefined)
-  }
-  try {
-    let size = 0
-    let crc = 0
-    for await (const chunk of chunks) {
-      size += chunk.length
-      checkInflation(size, { name, compressed, maximum })
-      crc = crc32(chunk, crc)
-      await handle.writeFile(chunk).catch(error => {
-        throw temporaryFailed(name, error)
-      })
-    }
-    return { source: { ...fromHandle(handle, name, size), close: once(discard) }, crc }
-  } catch (error) {
-    await discard()
-    if (error instanceof RobustlyError) throw error
-    throw new RobustlyError('data-invalid', `${name} does not inflate: ${reason(error)}`, { cause: error })
-  }
-}
-
-/** Throws `data-unsafe` for a size, declared or reached, that a compressed file must not have. */
-export function checkInflation(
-  size: number,
-  { name, compressed, maximum }: { name: string; compressed: number; maximum: number },
-): void {
-  if (size > maximum) {
-    throw new RobustlyError('data-unsafe', `${name} inflates to more than the limit of ${maximum} bytes`, {
-      hint: 'store it uncompressed (np.savez), which also needs no temporary file',
-    })
-  }
-  if (size > harmlessBytes && size > compressed * largestRatio) {
-    throw new RobustlyError(
-      'data-unsafe',
-      `${name} inflates from ${compressed} bytes to more than ${largestRatio} times as many, as a decompression bomb does`,
-      { hint: 'if it is really that repetitive, store it uncompressed (np.savez)' },
-    )
-  }
-}
-
-function once(action: () => Promise<void>): () => Promise<void> {
-  let running: Promise<void> | undefined
-  return () => {
-    running ??= action()
-    return running
-  }
-}
-
 const reasons: Readonly<Record<string, string>> = {
   ENOENT: 'it does not exist',
   EACCES: 'permission denied',
@@ -171,12 +97,5 @@ export function unreadable(path: string, error: unknown): RobustlyError {
 function endsEarly(name: string, size: number, wanted: number): RobustlyError {
   return new RobustlyError('data-invalid', `${name} ends at byte ${size}, and byte ${wanted} was expected`, {
     hint: 'the file is cut off: copy or download it again',
-  })
-}
-
-function temporaryFailed(name: string, error: unknown): RobustlyError {
-  return new RobustlyError('data-unreadable', `cannot inflate ${name} to a temporary file: ${reason(error)}`, {
-    cause: error,
-    hint: 'free some space or set TMPDIR to another folder; uncompressed data (np.savez) need no temporary file',
   })
 }

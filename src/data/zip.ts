@@ -3,12 +3,14 @@
  * compressed one is inflated once into a temporary file, and every size a header declares is checked before it is used.
  */
 
+import { createInflateRaw } from 'node:zlib'
 import { type Entry, openPromise, type ZipFile } from 'yauzl'
 import { RobustlyError } from '../errors.js'
 import { printable } from '../printable.js'
 import type { Limits } from './dataset.js'
+import { checkInflation, inflate } from './inflate.js'
 import type { Closable, Owner } from './owner.js'
-import { checkInflation, openSource, reason, region, type Source, toTemporary } from './source.js'
+import { openSource, reason, region, type Source } from './source.js'
 
 export interface Archive extends Closable {
   readonly name: string
@@ -79,13 +81,14 @@ async function entrySource(
     const stored = region(file, fileDataStart, compressed, shownAs)
     if (entry.compressionMethod === 0) return stored
     checkInflation(uncompressedSize, limit)
-    const stream = await zip.openReadStreamPromise(entry)
-    const { source, crc } = await toTemporary(stream, { ...limit, maximum: uncompressedSize })
+    const { source, crc } = await inflate(stored, createInflateRaw, { ...limit, maximum: uncompressedSize })
     await owner.own(Promise.resolve(source))
-    if (crc !== entry.crc32) {
-      throw new RobustlyError('data-invalid', `${shownAs} is damaged: its checksum is wrong`, {
-        hint: 'copy or download it again',
-      })
+    if (source.size !== uncompressedSize || crc !== entry.crc32) {
+      const got =
+        source.size === uncompressedSize
+          ? 'its checksum is wrong'
+          : `it has ${source.size} bytes, not ${uncompressedSize}`
+      throw new RobustlyError('data-invalid', `${shownAs} is damaged: ${got}`, { hint: 'copy or download it again' })
     }
     return source
   } catch (error) {
