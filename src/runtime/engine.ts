@@ -21,7 +21,7 @@ export async function loadEngine(options: { readonly require?: EngineKind } = {}
   try {
     return engineOver(await nativeHost())
   } catch (error) {
-    const reason = printable((error instanceof Error ? error.message : String(error)).split('\n', 1)[0]!)
+    const reason = whyNot(error)
     if (options.require === 'native') {
       throw new RobustlyError('config', `the native ONNX Runtime cannot be used: ${reason}`, {
         hint: 'Install it with `npm install onnxruntime-node`, or leave the requirement out to run on WebAssembly.',
@@ -31,6 +31,13 @@ export async function loadEngine(options: { readonly require?: EngineKind } = {}
     const notice = `The native ONNX Runtime cannot be used (${reason}): running on WebAssembly, some six times slower.`
     return engineOver(await wasmHost(notice))
   }
+}
+
+/** One line without the folders of this machine: the text goes into results. */
+function whyNot(error: unknown): string {
+  const { code, message }: NodeJS.ErrnoException = error instanceof Error ? error : new Error(String(error))
+  if (code === 'ERR_MODULE_NOT_FOUND' && message.includes("'onnxruntime-node'")) return 'it is not installed'
+  return printable(message.split('\n', 1)[0]!.replace(/(?:[A-Za-z]:)?[\\/][^\s'":]*[\\/]/g, ''))
 }
 
 async function nativeHost(): Promise<OrtHost> {

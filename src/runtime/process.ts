@@ -150,10 +150,15 @@ export function compiledEntry(importMetaUrl: string, relative: string): URL {
 /** Tells a worker who started it. */
 export const parentVariable = 'ROBUSTLY_PARENT'
 
-/** `ulimit -d` bounds private writable memory; `exec` keeps the process id and the channel. */
+/**
+ * `ulimit -d` bounds private writable memory; `exec` keeps the process id and the channel. JavaScript's own heap gets
+ * half, because V8 explains itself when it reaches its own limit and only crashes at the system's.
+ */
 function launch({ entry, memoryLimitBytes, nodeFlags = [] }: WorkerOptions): string[] {
-  const node = [process.execPath, ...nodeFlags, fileURLToPath(entry)]
-  if (memoryLimitBytes === undefined || !canLimitMemory) return node
+  const script = fileURLToPath(entry)
+  if (memoryLimitBytes === undefined || !canLimitMemory) return [process.execPath, ...nodeFlags, script]
+  const heap = `--max-old-space-size=${Math.max(64, Math.floor(memoryLimitBytes / 2 ** 21))}`
+  const node = [process.execPath, heap, ...nodeFlags, script]
   const kilobytes = Math.ceil(memoryLimitBytes / 1024)
   // Where the system's own limit is lower already, that one stays.
   return ['/bin/sh', '-c', 'ulimit -d "$0" 2>/dev/null; exec "$@"', String(kilobytes), ...node]
