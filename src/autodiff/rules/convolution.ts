@@ -126,7 +126,7 @@ function tapSlice(b: GraphBuilder, x: Value, tap: number, kernel: Shape, positio
   const strides = stridesOf(kernel)
   const starts = kernel.map((dim, i) => (Math.floor(tap / strides[i]!) % dim) * window.dilations[i]!)
   const ends = starts.map((start, i) => start + (positions[i]! - 1) * window.strides[i]! + 1)
-  const axes = kernel.flatMap((_, i) => (starts[i] === 0 && ends[i] === x.shape[i + 2] ? [] : [i]))
+  const axes = kernel.flatMap((_, i) => (positions[i] === x.shape[i + 2] ? [] : [i]))
   if (axes.length === 0) return x
   const at = (values: readonly number[]) => axes.map(i => values[i]!)
   return b.slice(
