@@ -110,14 +110,12 @@ function* ascend(
   control.begin(first.loss)
 
   for (let step = 0; step < steps; step++) {
-    norm.step(current, gradient, control.size, next, control.features)
-    norm.project(next, region)
-    if (step > 0 && control.momentum) {
-      for (let i = 0; i < next.length; i++) {
-        next[i] = current[i] + momentum * (next[i] - current[i]) + (1 - momentum) * (current[i] - previous[i])
-      }
-      norm.project(next, region)
-    }
+    const weight = step > 0 && control.momentum ? momentum : 1
+    norm.ascend(
+      { point: current, previous, gradient, size: control.size, momentum: weight, features: control.features },
+      region,
+      next,
+    )
     const spare = previous
     previous = current
     current = next

@@ -48,8 +48,7 @@ export const pgd = defineAttack({
       else point.set(sample.input)
       for (let step = 0; step < options.steps; step++) {
         const { gradient } = yield* askGradient(point, loss)
-        norm.step(point, gradient, size, point)
-        norm.project(point, region)
+        norm.ascend({ point, previous: point, gradient, size, momentum: 1, features: undefined }, region, point)
       }
       yield* askLabel(point)
     }

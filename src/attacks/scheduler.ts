@@ -43,8 +43,10 @@ export interface SchedulerOptions {
   judge(search: Search, point: Float32Array): Promise<boolean>
   /** Takes the result; may give the next search of the same sample, which keeps its lane. */
   decided(search: Search, outcome: Outcome): Search | undefined
-  /** Called after every batch: attack names of its rows are charged with its seconds. */
+  /** Called after every batch, once per row: its attack is charged with its share of the seconds. */
   spent?(attack: string, seconds: number): void
+  /** Called after every batch: the place to fetch more work while searches are in flight. */
+  batchDone?(): Promise<void>
   readonly now?: () => number
   readonly signal?: AbortSignal
   /** Run every search to its end, whatever it meets on the way: for training. */
@@ -58,22 +60,27 @@ interface Lane {
   readonly queries: QueryCounts
   zeroGradients: number
   query: Query<'gradients'>
-  replies: GradientReply[]
+  /** One for each point of the largest query so far, reused from query to query. */
+  readonly replies: Reply[]
   /** Replies still to come for the query. */
   open: number
+  /** A reply of the query shows a misclassified point that may end the search. */
+  suspect: boolean
   /** Set when the search came to its own end. */
   ended: { readonly proposal: Proposal } | undefined
   /** Set when the model's answer cannot be used. */
   problem: string | undefined
 }
 
+type Reply = { -readonly [K in keyof GradientReply]: GradientReply[K] }
+
 interface Row {
   readonly lane: Lane
   readonly point: number
 }
 
-const none: RowLoss = { loss: 'cross-entropy', label: 0 }
 const nothing = new Float32Array(0)
+const none: RowLoss = { loss: 'cross-entropy', label: 0 }
 
 /** Runs searches until there are no more. Throws what the model throws, and the signal's reason when aborted. */
 export async function schedule(options: SchedulerOptions): Promise<void> {
@@ -97,6 +104,7 @@ export async function schedule(options: SchedulerOptions): Promise<void> {
     }
     if (gradient.length >= forward.length) await runGradients(gradient.splice(0, model.batch))
     else await runScores(forward.splice(0, model.batch))
+    await options.batchDone?.()
   }
 
   /** Starts a search, and the ones that follow it on the same sample, until one has a query. */
@@ -126,6 +134,7 @@ export async function schedule(options: SchedulerOptions): Promise<void> {
       query: { ask: 'labels', points: [] },
       replies: [],
       open: 0,
+      suspect: false,
       ended: undefined,
       problem: undefined,
     }
@@ -134,7 +143,12 @@ export async function schedule(options: SchedulerOptions): Promise<void> {
   function enqueue(lane: Lane, query: Query<'gradients'>): void {
     lane.query = query
     lane.open = query.points.length
-    lane.replies = new Array(query.points.length)
+    for (let point = 0; point < query.points.length; point++) {
+      lane.replies[point] ??= { label: 0, logits: new Float32Array(model.classes), loss: 0, gradient: nothing }
+      if (query.ask === 'gradients' && lane.replies[point].gradient === nothing) {
+        lane.replies[point].gradient = new Float32Array(model.features)
+      }
+    }
     const queue = query.ask === 'gradients' ? gradient : forward
     for (let point = 0; point < query.points.length; point++) queue.push({ lane, point })
   }
@@ -156,8 +170,7 @@ export async function schedule(options: SchedulerOptions): Promise<void> {
     const logits = await model.scores()
     rows.forEach(({ lane, point }, row) => {
       lane.queries.forward++
-      lane.replies[point] = scoreReply(logits, row)
-      lane.open--
+      takeScores(lane, lane.replies[point], logits, row)
     })
     await advance(rows)
     charge(rows, now() - start)
@@ -166,24 +179,32 @@ export async function schedule(options: SchedulerOptions): Promise<void> {
   async function runGradients(rows: readonly Row[]): Promise<void> {
     const start = now()
     fill(rows)
-    const { features } = model
     const losses = rows.map(({ lane }) => (lane.query.ask === 'gradients' ? lane.query.loss : none))
     const result = await model.gradients(losses)
     rows.forEach(({ lane, point }, row) => {
+      const reply = lane.replies[point]
       lane.queries.gradient++
-      const { label, logits } = scoreReply(result.logits, row)
-      const gradient = result.gradients.subarray(row * features, (row + 1) * features)
-      lane.replies[point] = { label, logits, loss: result.losses[row], gradient }
-      lane.open--
+      takeScores(lane, reply, result.logits, row)
+      reply.loss = result.losses[row]
+      const size = copyRow(result.gradients, row, reply.gradient)
+      if (size === 0) lane.zeroGradients++
+      if (!Number.isFinite(size) || !Number.isFinite(reply.loss))
+        lane.problem ??= 'the loss or its gradient is not finite'
     })
     await advance(rows)
     charge(rows, now() - start)
   }
 
-  function scoreReply(logits: Float32Array, row: number): GradientReply {
-    const { classes } = model
-    const own = logits.subarray(row * classes, (row + 1) * classes)
-    return { label: labelOf(own), logits: own, loss: 0, gradient: nothing }
+  function takeScores(lane: Lane, reply: Reply, logits: Float32Array, row: number): void {
+    copyRow(logits, row, reply.logits)
+    reply.label = labelOf(reply.logits)
+    lane.open--
+    if (reply.label < 0) lane.problem ??= 'the model answered with scores that are not finite'
+    if (stops(lane) && reply.label !== lane.search.sample.label) lane.suspect = true
+  }
+
+  function stops(lane: Lane): boolean {
+    return !options.exhaustive && lane.search.attack.kind === 'budget'
   }
 
   /**
@@ -194,36 +215,20 @@ export async function schedule(options: SchedulerOptions): Promise<void> {
     const judged: Lane[] = []
     for (const { lane, point } of rows) {
       if (lane.open > 0 || point !== lane.query.points.length - 1) continue
-      if (mayBeDecided(lane)) judged.push(lane)
-      else if (goOn(lane) !== undefined) judged.push(lane)
+      if (lane.suspect || lane.problem !== undefined || goOn(lane) !== undefined) judged.push(lane)
     }
     for (const lane of judged) await decide(lane)
   }
 
   /** Takes the next step; the end of the search when it comes to one. */
   function goOn(lane: Lane): Lane['ended'] {
-    const step = lane.steps.next(lane.replies)
+    const { replies, query } = lane
+    const step = lane.steps.next(
+      replies.length === query.points.length ? replies : replies.slice(0, query.points.length),
+    )
     if (step.done) lane.ended = { proposal: step.value }
     else enqueue(lane, step.value)
     return lane.ended
-  }
-
-  /** Whether a reply is broken or shows a misclassified point. Counts zero gradients on the way. */
-  function mayBeDecided(lane: Lane): boolean {
-    const stops = !options.exhaustive && lane.search.attack.kind === 'budget'
-    let decided = false
-    for (const reply of lane.replies) {
-      if (reply.label < 0 || (stops && reply.label !== lane.search.sample.label)) decided = true
-      if (lane.query.ask !== 'gradients') continue
-      const size = sumOfAbsolutes(reply.gradient)
-      if (size === 0) lane.zeroGradients++
-      if (!Number.isFinite(size) || !Number.isFinite(reply.loss)) {
-        lane.problem = 'the loss or its gradient is not finite'
-        decided = true
-      }
-      if (reply.label < 0) lane.problem = 'the model answered with scores that are not finite'
-    }
-    return decided
   }
 
   async function decide(lane: Lane): Promise<void> {
@@ -246,7 +251,9 @@ export async function schedule(options: SchedulerOptions): Promise<void> {
   }
 
   async function hitOf(lane: Lane): Promise<Float32Array | undefined> {
-    for (let i = 0; i < lane.replies.length; i++) {
+    if (!lane.suspect) return undefined
+    lane.suspect = false
+    for (let i = 0; i < lane.query.points.length; i++) {
       if (lane.replies[i].label === lane.search.sample.label) continue
       const point = lane.query.points[i]
       if (contains(threat, lane.region, point) && (await options.judge(lane.search, point))) return point
@@ -274,9 +281,14 @@ export async function schedule(options: SchedulerOptions): Promise<void> {
   }
 }
 
-/** Not finite when any element is not. */
-function sumOfAbsolutes(values: Float32Array): number {
+/** Copies a row out of a batch; gives the sum of absolute values, which is not finite when any element is not. */
+function copyRow(batch: Float32Array, row: number, out: Float32Array): number {
+  const start = row * out.length
   let sum = 0
-  for (let i = 0; i < values.length; i++) sum += Math.abs(values[i])
+  for (let i = 0; i < out.length; i++) {
+    const value = batch[start + i]
+    out[i] = value
+    sum += Math.abs(value)
+  }
   return sum
 }

@@ -28,8 +28,36 @@ export interface Norm {
    * says on how many features to spread the step.
    */
   step(point: Float32Array, gradient: Float32Array, size: number, out: Float32Array, features?: number): void
+  /**
+   * One step of projected ascent with momentum: with P the projection and d the direction of `step`,
+   * out = P(x + m (P(x + size d) - x) + (1 - m) (x - previous)); m = 1 is the plain projected step. `out` may be `point`
+   * when m = 1. On the hot path of every gradient attack.
+   */
+  ascend(move: Move, region: Region, out: Float32Array): void
   /** Fills `out` with a random point of the region, as the field's attacks start. */
   sample(random: Random, region: Region, out: Float32Array): void
+}
+
+export interface Move {
+  readonly point: Float32Array
+  readonly previous: Float32Array
+  readonly gradient: Float32Array
+  readonly size: number
+  readonly momentum: number
+  readonly features: number | undefined
+}
+
+/** `ascend` made of `step` and `project`. */
+export function composedAscent(norm: Pick<Norm, 'step' | 'project'>): Norm['ascend'] {
+  return ({ point, previous, gradient, size, momentum, features }, region, out) => {
+    norm.step(point, gradient, size, out, features)
+    norm.project(out, region)
+    if (momentum === 1) return
+    for (let i = 0; i < out.length; i++) {
+      out[i] = point[i] + momentum * (out[i] - point[i]) + (1 - momentum) * (point[i] - previous[i])
+    }
+    norm.project(out, region)
+  }
 }
 
 /** Lowest and highest value of every feature, or one array per bound. Infinite bounds are allowed. */

@@ -1,5 +1,5 @@
 /** L0: at most epsilon features may change, each anywhere in the box. */
-import { boxBounds, clampToBox, type Norm } from '../norm.js'
+import { boxBounds, clampToBox, composedAscent, type Norm } from '../norm.js'
 import { l2 } from './l2.js'
 
 export const l0: Norm = {
@@ -40,6 +40,8 @@ export const l0: Norm = {
   /** No steepest direction exists in L0; attacks ascend as in L2 and project (Croce and Hein, ICCV 2019). */
   step: l2.step,
 
+  ascend: (move, region, out) => ascent(move, region, out),
+
   /** `epsilon` features, drawn without repetition, take uniform values of the box (of the unit box where it is infinite). */
   sample(random, region, out) {
     const { center, epsilon, low, high } = region
@@ -56,3 +58,5 @@ export const l0: Norm = {
     clampToBox(out, region)
   },
 }
+
+const ascent = composedAscent(l0)

@@ -1,6 +1,6 @@
 /** L1: the absolute changes sum to at most epsilon. */
 import { selectLargest } from '../../tensor/select.js'
-import { boxBounds, clampToBox, type Norm, pullInside } from '../norm.js'
+import { boxBounds, clampToBox, composedAscent, type Norm, pullInside } from '../norm.js'
 
 export const l1: Norm = {
   name: 'L1',
@@ -55,12 +55,16 @@ export const l1: Norm = {
     }
   },
 
+  ascend: (move, region, out) => ascent(move, region, out),
+
   /** x + t with t normal, then the projection: as AutoAttack starts. */
   sample(random, region, out) {
     for (let i = 0; i < out.length; i++) out[i] = region.center[i] + random.normal()
     l1.project(out, region)
   },
 }
+
+const ascent = composedAscent(l1)
 
 /**
  * The lambda with sum clip(|d| - lambda, 0, room) = epsilon. The sum falls with lambda and is linear between the breakpoints

@@ -1,5 +1,5 @@
 /** L2: the Euclidean length of the change is at most epsilon. */
-import { boxBounds, clampToBox, type Norm, pullInside, type Region } from '../norm.js'
+import { boxBounds, clampToBox, composedAscent, type Norm, pullInside, type Region } from '../norm.js'
 
 export const l2: Norm = {
   name: 'L2',
@@ -42,6 +42,8 @@ export const l2: Norm = {
     for (let i = 0; i < point.length; i++) out[i] = point[i] + gradient[i] * scale
   },
 
+  ascend: (move, region, out) => ascent(move, region, out),
+
   /** x + epsilon t / ||t|| with t normal, then the projection: as AutoAttack starts. */
   sample(random, region, out) {
     let sum = 0
@@ -54,6 +56,8 @@ export const l2: Norm = {
     l2.project(out, region)
   },
 }
+
+const ascent = composedAscent(l2)
 
 /** ||clip(x + s (p - x)) - x||. */
 function clippedLength(point: Float32Array, { center, low, high }: Region, s: number): number {

@@ -34,6 +34,26 @@ export const linf: Norm = {
     }
   },
 
+  /**
+   * All in one pass and without branches, for the signs of gradients are as good as random to a branch predictor:
+   * sign from the bits, and clip(v) = (|v - low| + low + high - |v - high|) / 2, whose float64 rounding vanishes in float32.
+   */
+  ascend({ point, previous, gradient, size, momentum }, { low, high }, out) {
+    const patterns = new Int32Array(gradient.buffer, gradient.byteOffset, gradient.length)
+    const rest = 1 - momentum
+    for (let i = 0; i < out.length; i++) {
+      const magnitude = patterns[i] << 1
+      const sign = (patterns[i] >> 31) | ((magnitude | -magnitude) >>> 31)
+      const x = point[i]
+      const l = low[i]
+      const h = high[i]
+      const stepped = x + size * sign
+      const inside = (Math.abs(stepped - l) + l + h - Math.abs(stepped - h)) * 0.5
+      const moved = x + momentum * (inside - x) + rest * (x - previous[i])
+      out[i] = (Math.abs(moved - l) + l + h - Math.abs(moved - h)) * 0.5
+    }
+  },
+
   /** x + epsilon t / max|t| with t uniform in the cube: on the sphere, as AutoAttack starts. */
   sample(random, region, out) {
     let largest = 0

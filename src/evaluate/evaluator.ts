@@ -1,0 +1,258 @@
+/**
+ * Evaluates samples on one loaded model: predict, attack the survivors in turn, verify, record. One scheduler serves every sample
+ * and every attack of the cascade, so that samples at different stages share batches.
+ */
+import { attacks } from '../attacks/index.js'
+import { type Outcome, type Search, schedule } from '../attacks/scheduler.js'
+import { checkLabels, openDataset } from '../data/dataset.js'
+import { RobustlyError } from '../errors.js'
+import { labelOf, marginOf } from '../model/batch-model.js'
+import { compile, prepareModel } from '../model/compile.js'
+import type { DataSpace } from '../model/data-space.js'
+import { loadEngine } from '../runtime/engine.js'
+import { readModelFile } from '../runtime/files.js'
+import { norms, type ThreatModel } from '../threat/threat.js'
+import { type Attempt, encodeFloats, type SampleRecord } from './record.js'
+import type { DataSpec, PlannedAttack, ThreatSpec } from './spec.js'
+import { judge, openVerifier } from './verify.js'
+import type { Evaluator, EvaluatorOptions } from './worker-api.js'
+
+/** A sample on its way through the attacks. */
+interface Journey {
+  readonly index: number
+  readonly input: Float32Array
+  readonly label: number
+  readonly prediction: number
+  /** Margin of the clean sample. */
+  readonly margin: number
+  readonly attempts: Attempt[]
+  /** The nearest verified adversarial example so far. */
+  best: Found | undefined
+  error: string | null
+}
+
+interface Found {
+  readonly attack: string
+  readonly point: Float32Array
+  readonly distance: number
+  readonly margin: number
+  readonly prediction: number
+}
+
+export function threatFrom(spec: ThreatSpec): ThreatModel {
+  const [low, high] = spec.box ?? [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY]
+  return { norm: norms[spec.norm], epsilon: spec.epsilon, epsilonText: spec.epsilonText, box: { low, high } }
+}
+
+export function spaceOf(
+  spec: DataSpec['space'],
+  data: { sampleShape: DataSpace['sampleShape']; layout: DataSpace['dataLayout'] },
+): DataSpace {
+  return {
+    sampleShape: data.sampleShape,
+    dataLayout: data.layout,
+    modelLayout: spec.layout,
+    mean: spec.mean,
+    std: spec.std,
+  }
+}
+
+export async function openEvaluator(options: EvaluatorOptions): Promise<Evaluator> {
+  const opened: (() => Promise<void>)[] = []
+  const close = async () => {
+    for (const release of opened.splice(0).reverse()) await release()
+  }
+  try {
+    return await evaluatorOver(options, opened, close)
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+async function evaluatorOver(
+  options: EvaluatorOptions,
+  opened: (() => Promise<void>)[],
+  release: () => Promise<void>,
+): Promise<Evaluator> {
+  const { spec, plan } = options
+  const engine = await loadEngine(plan.engine === undefined ? {} : { require: plan.engine })
+  const dataset = await openDataset(spec.data.path)
+  opened.push(() => dataset.close())
+  const file = await readModelFile(spec.model.path, { allowHardlinks: spec.model.allowHardlinks ?? false })
+  const space = spaceOf(spec.data.space, dataset)
+  const verifier = await openVerifier(engine, file, space, plan.threads)
+  opened.push(async () => verifier[Symbol.asyncDispose]())
+  const chosen = spec.attacks.map(plannedSearch)
+  const losses = [...new Set(chosen.flatMap(({ attack }) => attack.losses))]
+  const { batch, threads } = plan
+  const model = await compile(prepareModel(file, space), engine, { batch, threads, losses })
+  opened.push(async () => model[Symbol.asyncDispose]())
+  const threat = threatFrom(spec.threat)
+  const journeys = new Map<number, Journey>()
+  const ready: Journey[] = []
+  const ranges: [number, number][] = []
+  const seconds = new Map<string, number>()
+  let closed = false
+  let wake = () => {}
+
+  /** Predicts a range with the original model; what is misclassified is recorded at once, the rest waits for attacks. */
+  async function prepare(start: number, end: number): Promise<void> {
+    const { inputs, labels } = await dataset.read(start, end)
+    checkLabels(labels, verifier.classes, start)
+    const features = inputs.length / (end - start)
+    for (let i = 0; i < end - start; i++) {
+      const input = inputs.slice(i * features, (i + 1) * features)
+      const scores = await verifier.scores(input)
+      const journey: Journey = {
+        index: start + i,
+        input,
+        label: labels[i],
+        prediction: labelOf(scores),
+        margin: marginOf(scores, labels[i]),
+        attempts: [],
+        best: undefined,
+        error: null,
+      }
+      if (journey.prediction < 0) options.record(unknown(journey, 'the model answered with scores that are not finite'))
+      else if (journey.prediction !== journey.label) options.record(misclassified(journey))
+      else ready.push(journey)
+    }
+    options.spent(new Map())
+  }
+
+  function searchFor(journey: Journey): Search | undefined {
+    const next = chosen[journey.attempts.length]
+    if (next === undefined) return undefined
+    const { index, input, label } = journey
+    return { ...next, sample: { index, input, label, shape: dataset.sampleShape, classes: verifier.classes } }
+  }
+
+  function take(): Search | undefined {
+    const journey = ready.shift()
+    if (journey === undefined) return undefined
+    journeys.set(journey.index, journey)
+    return searchFor(journey)
+  }
+
+  async function more(): Promise<boolean> {
+    while (ready.length === 0) {
+      const range = ranges.shift()
+      if (range !== undefined) await prepare(...range)
+      else if (closed) return false
+      else await new Promise<void>(resolve => (wake = resolve))
+    }
+    return true
+  }
+
+  /** Keeps the verified point when it is the first, or (for the worst case over attacks) nearer than the others. */
+  async function judged(search: Search, point: Float32Array): Promise<boolean> {
+    const journey = journeys.get(search.sample.index)!
+    const verdict = await judge(verifier, threat, journey, point)
+    if (!verdict.adversarial) return false
+    const { distance, margin, prediction } = verdict
+    found.set(search.sample.index, { attack: search.attack.name, point: point.slice(), distance, margin, prediction })
+    return true
+  }
+  const found = new Map<number, Found>()
+
+  function decided(search: Search, outcome: Outcome): Search | undefined {
+    const journey = journeys.get(search.sample.index)!
+    const hit = outcome.status === 'hit' ? found.get(journey.index) : undefined
+    found.delete(journey.index)
+    journey.attempts.push({
+      attack: search.attack.name,
+      status: outcome.status,
+      queries: { ...outcome.queries },
+      zeroGradients: outcome.zeroGradients,
+      distance: hit?.distance ?? null,
+    })
+    if (hit !== undefined && (journey.best === undefined || hit.distance < journey.best.distance)) journey.best = hit
+    if (outcome.error !== undefined) journey.error = outcome.error
+    const goesOn = spec.mode === 'individual' || (journey.best === undefined && journey.error === null)
+    const next = goesOn ? searchFor(journey) : undefined
+    if (next !== undefined) return next
+    journeys.delete(journey.index)
+    options.record(recordOf(journey))
+    return undefined
+  }
+
+  return {
+    add(start, end) {
+      ranges.push([start, end])
+      wake()
+    },
+    close() {
+      closed = true
+      wake()
+    },
+    async run() {
+      await schedule({
+        model,
+        threat,
+        seed: spec.seed,
+        take,
+        more,
+        judge: judged,
+        decided,
+        spent(attack, time) {
+          seconds.set(attack, (seconds.get(attack) ?? 0) + time)
+        },
+        async batchDone() {
+          options.spent(new Map(seconds))
+          seconds.clear()
+          if (ready.length < model.batch && ranges.length > 0) await prepare(...ranges.shift()!)
+        },
+      })
+    },
+    get runtimeSeconds() {
+      return model.runtimeSeconds
+    },
+    [Symbol.asyncDispose]: release,
+  }
+}
+
+function plannedSearch(planned: PlannedAttack): Omit<Search, 'sample'> {
+  const attack = attacks.get(planned.name)
+  if (attack === undefined) throw new RobustlyError('config', `there is no attack "${planned.name}"`)
+  return { attack, options: planned.options }
+}
+
+function blank(journey: Journey): SampleRecord {
+  const { index, label, prediction, margin, attempts, error } = journey
+  return {
+    index,
+    label,
+    prediction,
+    verdict: 'robust',
+    attack: null,
+    distance: null,
+    margin,
+    adversarialPrediction: null,
+    attempts,
+    adversarial: null,
+    error,
+  }
+}
+
+function misclassified(journey: Journey): SampleRecord {
+  return { ...blank(journey), verdict: 'broken', distance: 0 }
+}
+
+function unknown(journey: Journey, error: string): SampleRecord {
+  return { ...blank(journey), verdict: 'unknown', margin: null, error }
+}
+
+function recordOf(journey: Journey): SampleRecord {
+  const { best, error } = journey
+  if (best === undefined) return error === null ? blank(journey) : { ...blank(journey), verdict: 'unknown' }
+  return {
+    ...blank(journey),
+    verdict: 'broken',
+    attack: best.attack,
+    distance: best.distance,
+    margin: best.margin,
+    adversarialPrediction: best.prediction,
+    adversarial: encodeFloats(best.point),
+  }
+}

@@ -1,0 +1,59 @@
+/** Suites: which attacks run, in which order, with which options. A suite is data. */
+
+import { attacks } from '../attacks/index.js'
+import { RobustlyError } from '../errors.js'
+import type { NormName } from '../threat/norm.js'
+import type { PlannedAttack } from './spec.js'
+
+interface Suite {
+  readonly description: string
+  /** Whether the result may stand beside published ones; if not, the result says so. */
+  readonly complete: boolean
+  readonly attacks: readonly PlannedAttack[]
+}
+
+export const suites: ReadonlyMap<string, Suite> = new Map([
+  [
+    'quick',
+    {
+      description: 'APGD-CE alone: a first upper bound in minutes, not a standard evaluation',
+      complete: false,
+      attacks: [{ name: 'apgd-ce', options: {} }],
+    },
+  ],
+])
+
+/** The attacks of a suite. Throws `usage` naming the suites there are. */
+export function suiteNamed(name: string): Suite {
+  const suite = suites.get(name)
+  if (suite === undefined) {
+    throw new RobustlyError('usage', `there is no suite "${name}"; there are: ${[...suites.keys()].join(', ')}`)
+  }
+  return suite
+}
+
+/**
+ * Checks names, norms and options against the attacks' own tables and fills in defaults.
+ * Throws `config` with what is wrong.
+ */
+export function planAttacks(wanted: readonly PlannedAttack[], norm: NormName): PlannedAttack[] {
+  if (wanted.length === 0) throw new RobustlyError('config', 'no attack is asked for')
+  return wanted.map(({ name, options }) => {
+    const attack = attacks.get(name)
+    if (attack === undefined) {
+      throw new RobustlyError('config', `there is no attack "${name}"; there are: ${[...attacks.keys()].join(', ')}`)
+    }
+    if (!attack.norms.includes(norm)) {
+      throw new RobustlyError(
+        'config',
+        `attack ${name} does not know the norm ${norm}; it knows ${attack.norms.join(', ')}`,
+      )
+    }
+    const checked = attack.options.safeParse(options ?? {})
+    if (!checked.success) {
+      const issues = checked.error.issues.map(issue => `${issue.path.join('.') || 'options'}: ${issue.message}`)
+      throw new RobustlyError('config', `options of attack ${name}: ${issues.join('; ')}`)
+    }
+    return { name, options: checked.data }
+  })
+}

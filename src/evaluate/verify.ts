@@ -1,0 +1,129 @@
+/**
+ * The verifier: the original model file in a plain session, one sample at a time, as production would run it. Attacks
+ * propose; only what this says of a point counts.
+ */
+import { RobustlyError } from '../errors.js'
+import { labelOf, marginOf } from '../model/batch-model.js'
+import { applyInputPlan, type DataSpace, planInput } from '../model/data-space.js'
+import type { Graph, ValueInfo } from '../onnx/graph.js'
+import type { Engine } from '../runtime/engine.js'
+import { sizeOf } from '../tensor/tensor.js'
+import { contains, regionOf, type ThreatModel } from '../threat/threat.js'
+
+export interface Verifier extends AsyncDisposable {
+  readonly classes: number
+  /** Scores [classes] of one sample of the data, as the file gives them: logits or probabilities. */
+  scores(sample: Float32Array): Promise<Float32Array>
+}
+
+export interface Judgement {
+  /** The point lies in the threat model and the model says another class than the label. */
+  readonly adversarial: boolean
+  readonly prediction: number
+  /** Score of the label minus the largest other score. */
+  readonly margin: number
+  /** In the threat model's norm. */
+  readonly distance: number
+}
+
+/** Decides about one point. Scores that are not finite never make an example adversarial. */
+export async function judge(
+  verifier: Verifier,
+  threat: ThreatModel,
+  sample: { readonly input: Float32Array; readonly label: number },
+  point: Float32Array,
+): Promise<Judgement> {
+  const scores = await verifier.scores(point)
+  const prediction = labelOf(scores)
+  return {
+    adversarial:
+      prediction >= 0 && prediction !== sample.label && contains(threat, regionOf(threat, sample.input), point),
+    prediction,
+    margin: marginOf(scores, sample.label),
+    distance: threat.norm.distance(point, sample.input),
+  }
+}
+
+/** The model's one real input. Throws `model-unsupported` when there is not exactly one, or it does not take float32. */
+export function soleInput(graph: Graph): ValueInfo {
+  const [input, ...others] = graph.inputs
+  if (input === undefined) throw new RobustlyError('model-invalid', 'the model has no input')
+  if (others.length > 0) {
+    const names = graph.inputs.map(each => `"${each.name}"`).join(', ')
+    throw new RobustlyError(
+      'model-unsupported',
+      `the model has ${graph.inputs.length} inputs (${names}); models with one input are supported`,
+    )
+  }
+  if (input.dtype !== 'float32') {
+    throw new RobustlyError(
+      'model-unsupported',
+      `the model's input "${input.name}" is ${input.typeText ?? input.dtype}; float32 inputs are supported`,
+      {
+        hint: 'Export the model with a float32 input.',
+      },
+    )
+  }
+  return input
+}
+
+/** The output that holds the scores: the first one. */
+export function scoresOutput(graph: Graph): ValueInfo {
+  const output = graph.outputs[0]
+  if (output === undefined) throw new RobustlyError('model-invalid', 'the model has no output')
+  if (output.dtype !== 'float32') {
+    throw new RobustlyError(
+      'model-unsupported',
+      `the model's output "${output.name}" is ${output.typeText ?? output.dtype}; float32 scores are supported`,
+      {
+        hint: 'Export the scores (logits) as the first output, as a tensor: for scikit-learn models with zipmap=False.',
+      },
+    )
+  }
+  return output
+}
+
+/**
+ * Opens the file itself. A model of fixed batch gets the sample in every row, and the first row's scores count.
+ * Throws `model-unsupported` when its scores are not one row per sample of at least two classes.
+ */
+export async function openVerifier(
+  engine: Engine,
+  model: { readonly path: string; readonly graph: Graph },
+  space: DataSpace,
+  threads: number,
+): Promise<Verifier> {
+  const input = soleInput(model.graph)
+  const output = scoresOutput(model.graph)
+  const plan = planInput(space, input)
+  const session = await engine.createSession({ path: model.path }, { threads })
+  const stated = input.shape?.[0]
+  const batch = typeof stated === 'number' && stated > 0 ? stated : 1
+  const features = sizeOf(plan.inputShape)
+  const feed = new Float32Array(batch * features)
+  const tensor = { dtype: 'float32', shape: [batch, ...plan.inputShape], data: feed } as const
+  const run = session.bind(new Map([[input.name, tensor]]), [output.name])
+
+  const scores = async (sample: Float32Array): Promise<Float32Array> => {
+    const row = applyInputPlan(plan, sample)
+    for (let i = 0; i < batch; i++) feed.set(row, i * features)
+    const [result] = await run()
+    return (result as Float32Array).subarray(0, result.length / batch)
+  }
+  try {
+    const { length: classes } = await scores(new Float32Array(sizeOf(space.sampleShape)))
+    if (!Number.isInteger(classes) || classes < 2) {
+      throw new RobustlyError(
+        'model-unsupported',
+        `the model gives ${classes} score per sample in "${output.name}", expected one for each of at least 2 classes`,
+        {
+          hint: 'A model with a single sigmoid output must be exported with two scores.',
+        },
+      )
+    }
+    return { classes, scores, [Symbol.asyncDispose]: () => session.release() }
+  } catch (error) {
+    await session.release()
+    throw error
+  }
+}

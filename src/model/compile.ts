@@ -1,0 +1,193 @@
+/**
+ * From a model's graph to what the scheduler asks: sessions of a fixed batch that give logits, and logits, loss and gradient to
+ * the data, with the loss of each row selected by the caller.
+ */
+
+import { differentiate } from '../autodiff/gradient.js'
+import { gradientRules } from '../autodiff/rules/index.js'
+import { RobustlyError } from '../errors.js'
+import { GraphBuilder } from '../onnx/build.js'
+import { encodeModel, type ModelFunction } from '../onnx/codec/index.js'
+import type { Graph, TypedGraph } from '../onnx/graph.js'
+import { isOperator } from '../onnx/operators.js'
+import { symbolicBatch, withBatch } from '../onnx/passes/batch.js'
+import { canonical } from '../onnx/passes/canonical.js'
+import { explicitPads } from '../onnx/passes/pads.js'
+import { simplify, typed } from '../onnx/passes/simplify.js'
+import { splitSoftmax } from '../onnx/passes/softmax.js'
+import type { Engine, Session } from '../runtime/engine.js'
+import { sizeOf } from '../tensor/tensor.js'
+import type { BatchModel } from './batch-model.js'
+import { type DataSpace, planInput, withInputPlan } from './data-space.js'
+import { emitLoss, type LossName, losses, type RowLoss } from './losses.js'
+
+/** A model ready to be compiled for any batch size. */
+export interface PreparedModel {
+  readonly graph: Graph
+  readonly functions: readonly ModelFunction[]
+  readonly space: DataSpace
+  readonly inputName: string
+  /** What was done to the graph, one sentence each. */
+  readonly notes: readonly string[]
+}
+
+export interface CompiledModel extends BatchModel, AsyncDisposable {
+  /** Wall seconds inside ONNX Runtime so far. */
+  readonly runtimeSeconds: number
+}
+
+export interface CompileOptions {
+  readonly batch: number
+  readonly threads: number
+  /** Losses that gradient queries will ask for; none: scores only. */
+  readonly losses: readonly LossName[]
+}
+
+/** Canonical operators, a symbolic batch dimension, logits instead of probabilities. */
+export function prepareModel(
+  model: { readonly graph: Graph; readonly functions: readonly ModelFunction[] },
+  space: DataSpace,
+): PreparedModel {
+  const steps = [canonical, symbolicBatch, splitSoftmax]
+  const notes: string[] = []
+  let graph = model.graph
+  for (const step of steps) {
+    const done = step(graph)
+    graph = done.graph
+    notes.push(...done.notes)
+  }
+  return { graph, functions: model.functions, space, inputName: graph.inputs[0].name, notes }
+}
+
+/** The prepared graph for one batch size, from `data` to logits [batch, classes], every shape known. */
+export async function specialise(prepared: PreparedModel, engine: Engine, batch: number): Promise<TypedGraph> {
+  const { inputName, space } = prepared
+  const input = prepared.graph.inputs.find(each => each.name === inputName)!
+  const plan = planInput(space, input)
+  const fixedBatch = withBatch(prepared.graph, batch)
+  const output = fixedBatch.outputs[0]
+  const placed = withInputPlan(fixedBatch, inputName, batch, plan)
+  const simple = await simplify({ ...placed, outputs: [output] }, engine, { functions: prepared.functions })
+  return explicitPads(await typed(simple, engine))
+}
+
+/** Operators without a gradient rule on the graph, with the nodes that hold them. */
+export function withoutGradient(graph: Graph): Map<string, string[]> {
+  const missing = new Map<string, string[]>()
+  for (const node of graph.nodes) {
+    const rule = isOperator(node) ? gradientRules[node.op] : undefined
+    if (typeof rule === 'function' || rule === 'constant') continue
+    const name = node.domain === '' ? node.op : `${node.domain}.${node.op}`
+    missing.set(name, [...(missing.get(name) ?? []), node.name])
+  }
+  return missing
+}
+
+/** A graph that maps data, label and direction rows to logits, loss and the gradient to the data. */
+export function attackGraph(graph: TypedGraph, names: readonly LossName[]): TypedGraph {
+  const b = new GraphBuilder({ ...graph, outputs: [] })
+  const data = b.value(graph.inputs[0].name)
+  const raw = b.value(graph.outputs[0].name)
+  const batch = data.shape[0]
+  const logits = b.reshape(raw, [batch, sizeOf(raw.shape) / batch])
+  const row = [batch, logits.shape[1]]
+  const label = b.input('row_label', 'float32', row)
+  const direction = names.some(name => directed.has(name)) ? b.input('row_direction', 'float32', row) : label
+  const selector = names.length > 1 ? b.input('row_selector', 'float32', [batch, names.length]) : undefined
+  const loss = emitLoss(b, names, { logits, label, direction }, selector)
+  const [gradient] = differentiate(b, loss, [data])
+  b.output(logits, 'row_logits')
+  b.output(loss, 'row_loss')
+  b.output(gradient ?? b.full(data.shape, 0, data.dtype), 'row_gradient')
+  return b.build()
+}
+
+const directed: ReadonlySet<LossName> = new Set(['targeted-dlr', 'logit-difference', 'linear'])
+
+/** Sessions for one batch size. Throws `model-unsupported` when the graph has no gradient, `config` when a loss needs more classes. */
+export async function compile(
+  prepared: PreparedModel,
+  engine: Engine,
+  options: CompileOptions,
+): Promise<CompiledModel> {
+  const { batch, threads, losses: names } = options
+  const graph = await specialise(prepared, engine, batch)
+  const shape = graph.types.get(graph.outputs[0].name)!.shape
+  const classes = sizeOf(shape) / batch
+  if (shape[0] !== batch)
+    throw new RobustlyError('model-unsupported', `the model gives scores of shape [${shape}] for a batch of ${batch}`)
+  const few = names.find(name => losses[name].classes > classes)
+  if (few !== undefined)
+    throw new RobustlyError('config', `the loss ${few} needs ${losses[few].classes} classes, the model has ${classes}`)
+
+  const features = sizeOf(prepared.space.sampleShape)
+  const inputs = new Float32Array(batch * features)
+  const data = { dtype: 'float32', shape: [batch, ...prepared.space.sampleShape], data: inputs } as const
+  const dataName = graph.inputs[0].name
+  const forward = await engine.createSession({ bytes: encodeModel(graph) }, { threads })
+  const forwardRun = forward.bind(new Map([[dataName, data]]), [graph.outputs[0].name])
+  const scores = async () => (await forwardRun())[0] as Float32Array
+  const shared = { batch, features, classes, inputs, scores }
+  if (names.length === 0) return Object.assign(scoresOnly(forward), shared)
+
+  const session = await engine.createSession({ bytes: encodeModel(attackGraph(graph, names)) }, { threads })
+  const label = new Float32Array(batch * classes)
+  const direction = new Float32Array(batch * classes)
+  const selector = new Float32Array(batch * names.length)
+  const feeds = new Map([
+    [dataName, data],
+    ['row_label', { dtype: 'float32', shape: [batch, classes], data: label } as const],
+    ['row_direction', { dtype: 'float32', shape: [batch, classes], data: direction } as const],
+    ['row_selector', { dtype: 'float32', shape: [batch, names.length], data: selector } as const],
+  ])
+  const taken = new Set(session.inputs.map(input => input.name))
+  const run = session.bind(new Map([...feeds].filter(([name]) => taken.has(name))), [
+    'row_logits',
+    'row_loss',
+    'row_gradient',
+  ])
+
+  function select(row: number, loss: RowLoss): void {
+    const start = row * classes
+    label.fill(0, start, start + classes)
+    if (loss.loss !== 'linear') label[start + loss.label] = 1
+    if (directed.has(loss.loss)) {
+      if (loss.loss === 'linear') direction.set(loss.weights, start)
+      else direction.fill(0, start, start + classes)
+      if ('target' in loss) direction[start + loss.target] = 1
+    }
+    if (names.length === 1) return
+    selector.fill(0, row * names.length, (row + 1) * names.length)
+    selector[row * names.length + names.indexOf(loss.loss)] = 1
+  }
+
+  return {
+    ...shared,
+    async gradients(rows) {
+      rows.forEach((loss, row) => {
+        select(row, loss)
+      })
+      const [logits, lossValues, gradients] = (await run()) as Float32Array[]
+      return { logits, losses: lossValues, gradients }
+    },
+    get runtimeSeconds() {
+      return forward.runtimeSeconds + session.runtimeSeconds
+    },
+    async [Symbol.asyncDispose]() {
+      await forward.release()
+      await session.release()
+    },
+  }
+}
+
+function scoresOnly(
+  forward: Session,
+): Pick<CompiledModel, 'gradients' | 'runtimeSeconds' | typeof Symbol.asyncDispose> {
+  return {
+    gradients: () => Promise.reject(new RobustlyError('internal', 'the model was compiled without losses')),
+    get runtimeSeconds() {
+      return forward.runtimeSeconds
+    },
+    [Symbol.asyncDispose]: () => forward.release(),
+  }
+}

@@ -1,0 +1,200 @@
+/**
+ * How a sample of the data becomes an input of the model. Perturbations live in the space of the data; the way from there
+ * into the model is normalisation per channel, a change of layout and a change of shape: as graph nodes for attacks, so that
+ * gradients reach the data, and as plain arithmetic for the verifier, which runs the file as it is.
+ */
+import { RobustlyError } from '../errors.js'
+import type { Graph, Node, ValueInfo } from '../onnx/graph.js'
+import { initializer } from '../onnx/graph.js'
+import { float32, int64, type Shape, sameShape, sizeOf } from '../tensor/tensor.js'
+
+export interface DataSpace {
+  /** Shape of one sample of the data. */
+  readonly sampleShape: Shape
+  /** Where the data keep their channels; undefined for features. */
+  readonly dataLayout: 'CHW' | 'HWC' | undefined
+  /** Layout that the model wants; undefined: as the data come. */
+  readonly modelLayout: 'NCHW' | 'NHWC' | undefined
+  /** One number, or one per channel (or per feature). */
+  readonly mean: readonly number[] | undefined
+  readonly std: readonly number[] | undefined
+}
+
+/** The plan from data to model: per-feature constants, a permutation of axes, the final shape. */
+export interface InputPlan {
+  readonly sampleShape: Shape
+  /** Subtracted from and then divided into each feature, in the order of the data; undefined: nothing is done. */
+  readonly mean: Float32Array | undefined
+  readonly std: Float32Array | undefined
+  /** Permutation of the sample's axes, undefined when they stay. */
+  readonly permutation: readonly number[] | undefined
+  /** Shape of one model input, without the batch dimension. */
+  readonly inputShape: Shape
+}
+
+/**
+ * Fits data to the model's input. Shapes must be equal after the change of layout, or equal up to dimensions of 1, or
+ * one of the two flat. Throws `config` for mean, std or layout that do not fit, `model-unsupported` for shapes that do not.
+ */
+export function planInput(space: DataSpace, input: ValueInfo): InputPlan {
+  const permutation = permutationOf(space)
+  const arranged = permutation === undefined ? space.sampleShape : permutation.map(axis => space.sampleShape[axis])
+  return {
+    sampleShape: space.sampleShape,
+    mean: perFeature(space, 'mean'),
+    std: perFeature(space, 'std'),
+    permutation,
+    inputShape: fittedShape(arranged, input, space),
+  }
+}
+
+function permutationOf({ dataLayout, modelLayout, sampleShape }: DataSpace): number[] | undefined {
+  if (modelLayout === undefined || dataLayout === undefined || dataLayout === modelLayout.slice(1)) return undefined
+  if (sampleShape.length !== 3) {
+    throw new RobustlyError(
+      'config',
+      `layout ${modelLayout} needs images of three dimensions, the samples have shape [${sampleShape}]`,
+    )
+  }
+  return modelLayout === 'NHWC' ? [1, 2, 0] : [2, 0, 1]
+}
+
+function perFeature(space: DataSpace, which: 'mean' | 'std'): Float32Array | undefined {
+  const values = space[which]
+  if (values === undefined) return undefined
+  const { sampleShape, dataLayout } = space
+  const axis = dataLayout === 'HWC' ? sampleShape.length - 1 : 0
+  const channels = sampleShape[axis] ?? 1
+  const wrong = values.find(value => !Number.isFinite(value) || (which === 'std' && value <= 0))
+  if (wrong !== undefined)
+    throw new RobustlyError(
+      'config',
+      `${which} has the value ${wrong}, expected ${which === 'std' ? 'positive' : 'finite'} numbers`,
+    )
+  if (values.length !== 1 && values.length !== channels) {
+    throw new RobustlyError(
+      'config',
+      `${which} has ${values.length} values, expected 1 or ${channels}, one per channel of [${sampleShape}]`,
+    )
+  }
+  const inner = sizeOf(sampleShape.slice(axis + 1))
+  return Float32Array.from(
+    { length: sizeOf(sampleShape) },
+    (_, i) => values[values.length === 1 ? 0 : Math.floor(i / inner) % channels],
+  )
+}
+
+function fittedShape(arranged: Shape, input: ValueInfo, space: DataSpace): number[] {
+  const stated = input.shape?.slice(1)
+  if (stated === undefined) return [...arranged]
+  if (
+    stated.length === arranged.length &&
+    stated.every((dim, axis) => typeof dim !== 'number' || dim === arranged[axis])
+  )
+    return [...arranged]
+  const fixed = stated.every(dim => typeof dim === 'number') ? (stated as number[]) : undefined
+  const long = (shape: Shape) => shape.filter(dim => dim !== 1)
+  const flat = (shape: Shape) => long(shape).length <= 1
+  if (fixed !== undefined && sizeOf(fixed) === sizeOf(arranged)) {
+    if (flat(fixed) || flat(arranged) || sameShape(long(fixed), long(arranged))) return fixed
+  }
+  const wants = `[batch, ${stated.map(dim => dim ?? '?').join(', ')}]`
+  throw new RobustlyError(
+    'model-unsupported',
+    `the model's input "${input.name}" has shape ${wants}, the samples have shape [${space.sampleShape}]`,
+    {
+      hint: layoutHint(stated, arranged) ?? 'Give the data in the shape of the model.',
+    },
+  )
+}
+
+function layoutHint(stated: readonly unknown[], arranged: Shape): string | undefined {
+  const [c, h, w] = arranged
+  if (stated.length === 3 && arranged.length === 3 && stated[0] === h && stated[1] === w && stated[2] === c) {
+    return 'The model wants its channels last: add --layout NHWC.'
+  }
+  return undefined
+}
+
+/** A graph of fixed batch whose input `data` takes [batch, ...sampleShape] in the space of the data. */
+export function withInputPlan(graph: Graph, inputName: string, batch: number, plan: InputPlan): Graph {
+  const initializers = new Map(graph.initializers)
+  const used = new Set([
+    ...initializers.keys(),
+    ...graph.inputs.map(input => input.name),
+    ...graph.nodes.flatMap(node => node.outputs),
+  ])
+  const fresh = (wish: string): string => {
+    let name = wish
+    while (used.has(name)) name = `${name}_`
+    used.add(name)
+    return name
+  }
+  const nodes: Node[] = []
+  const data = fresh('data')
+  let current = data
+  const emit = (op: string, constant?: ReturnType<typeof initializer>, attributes: Node['attributes'] = new Map()) => {
+    const output = fresh(`data_${op}`)
+    const inputs = [current]
+    if (constant !== undefined) {
+      const name = fresh(`data_${op}_constant`)
+      initializers.set(name, constant)
+      inputs.push(name)
+    }
+    nodes.push({ name: output, op, domain: '', inputs, outputs: [output], attributes })
+    current = output
+  }
+  const constant = (values: Float32Array) => initializer(compact(values, plan.sampleShape))
+  if (plan.mean !== undefined) emit('Sub', constant(plan.mean))
+  if (plan.std !== undefined) emit('Div', constant(plan.std))
+  if (plan.permutation !== undefined) {
+    emit(
+      'Transpose',
+      undefined,
+      new Map([['perm', { type: 'ints', value: [0, ...plan.permutation.map(axis => axis + 1)] }]]),
+    )
+  }
+  emit('Reshape', initializer(int64([batch, ...plan.inputShape])))
+  nodes.push({
+    name: fresh('data_input'),
+    op: 'Identity',
+    domain: '',
+    inputs: [current],
+    outputs: [inputName],
+    attributes: new Map(),
+  })
+  return {
+    ...graph,
+    inputs: graph.inputs.map(input =>
+      input.name === inputName ? { name: data, dtype: 'float32', shape: [batch, ...plan.sampleShape] } : input,
+    ),
+    nodes: [...nodes, ...graph.nodes],
+    initializers,
+  }
+}
+
+/** One value where all are equal, else the whole sample with a batch dimension of 1. */
+function compact(values: Float32Array, shape: Shape) {
+  return values.every(value => value === values[0]) ? float32([values[0]], [1]) : float32(values, [1, ...shape])
+}
+
+/** The same way in plain arithmetic: a sample of the data as one input of the model. */
+export function applyInputPlan(plan: InputPlan, sample: Float32Array): Float32Array {
+  const normal = new Float32Array(sample.length)
+  for (let i = 0; i < sample.length; i++) {
+    const centered = plan.mean === undefined ? sample[i] : Math.fround(sample[i] - plan.mean[i])
+    normal[i] = plan.std === undefined ? centered : centered / plan.std[i]
+  }
+  if (plan.permutation === undefined) return normal
+  const [a, b, c] = plan.permutation
+  const shape = plan.sampleShape
+  const strides = [shape[1] * shape[2], shape[2], 1]
+  const out = new Float32Array(sample.length)
+  let at = 0
+  for (let i = 0; i < shape[a]; i++) {
+    for (let j = 0; j < shape[b]; j++) {
+      for (let k = 0; k < shape[c]; k++) out[at++] = normal[i * strides[a] + j * strides[b] + k * strides[c]]
+    }
+  }
+  return out
+}
