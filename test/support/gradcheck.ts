@@ -66,7 +66,7 @@ export function checkGradients(row: Row): void {
     const stated = row.gradient?.[i]
     if (stated !== undefined)
       expect(gradient, `gradient to input ${i}`).toEqual(stated.map(value => expect.closeTo(value, 7)))
-    else expectDifferences(test, name, gradient, row.tolerance ?? 1e-6, `gradient to input ${i}`)
+    else expectDifferences(test, name, gradient, row.tolerance)
   }
 }
 
@@ -205,30 +205,29 @@ function lossOf(b: GraphBuilder, row: Row, outputs: readonly Value[]): Value {
 }
 
 /**
- * Compares the slope along single elements, and along two directions through all of them, with
- * (loss(x + h d) - loss(x - h d)) / 2h.
+ * Compares a gradient of the value `loss` with (loss(x + h d) - loss(x - h d)) / 2h, along single elements and along two
+ * directions through all of them. `name` is an input or a constant of the forward graph.
  */
-function expectDifferences(
-  test: Case,
+export function expectDifferences(
+  { forward, feeds }: Pick<Case, 'forward' | 'feeds'>,
   name: string,
   gradient: readonly number[],
-  tolerance: number,
-  what: string,
+  tolerance = 1e-6,
 ): void {
-  const start = test.feeds.get(name) ?? test.graph.initializers.get(name)!.load()
+  const start = feeds.get(name) ?? forward.initializers.get(name)!.load()
   const lossAt = (x: Float64Array): number => {
-    const tensor = float64(x, start.shape)
-    const values = evaluate(test.forward, new Map([...test.feeds, [name, tensor]]))
+    const values = evaluate(forward, new Map([...feeds, [name, float64(x, start.shape)]]))
     return numbers(values, 'loss')[0]!
   }
   const x = Float64Array.from(toNumbers(start))
   const h = 1e-5
-  const slopes = directions(x.length).map(direction => {
+  const along = directions(x.length)
+  const differences = along.map(direction => {
     const moved = (sign: number) => lossAt(x.map((value, i) => value + sign * h * direction[i]!))
     return (moved(1) - moved(-1)) / (2 * h)
   })
-  const along = directions(x.length).map(direction => direction.reduce((sum, d, i) => sum + d * gradient[i]!, 0))
-  expectClose(along, slopes, tolerance, what)
+  const slopes = along.map(direction => direction.reduce((sum, d, i) => sum + d * gradient[i]!, 0))
+  expectClose(slopes, differences, tolerance, `gradient to ${name}`)
 }
 
 /** A float output of an evaluation. */

@@ -2,7 +2,8 @@
 import type { Row, RowInput } from '../../../test/support/gradcheck.js'
 
 const list = (...values: number[]): RowInput => ({ shape: [values.length], dtype: 'int64', values })
-const farEnd = 2 ** 53 - 1
+/** Exporters write the largest 64-bit integer for "to the end"; this is the largest that a number holds. */
+const farEnd = 2 ** 63 - 1024
 
 const reshapes: readonly Row[] = [
   { op: 'Reshape', shows: 'to a fixed shape', inputs: [{ shape: [2, 6] }, list(3, 4)] },
@@ -59,7 +60,7 @@ const slices: readonly Row[] = [
   { op: 'Slice', shows: 'no axes: the leading ones', inputs: [{ shape: [4, 5] }, list(1, 1), list(3, 4)] },
   { op: 'Slice', shows: 'a negative axis, start and end', inputs: [{ shape: [4, 5] }, list(-4), list(-1), list(-1)] },
   { op: 'Slice', shows: 'an end far past the axis', inputs: [{ shape: [2, 5] }, list(2), list(farEnd), list(1)] },
-  { op: 'Slice', shows: 'a start before the axis', inputs: [{ shape: [5] }, list(-100), list(3), list(0)] },
+  { op: 'Slice', shows: 'a start before the axis', inputs: [{ shape: [5] }, list(-farEnd), list(3), list(0)] },
   { op: 'Slice', shows: 'step 2', inputs: [{ shape: [2, 5] }, list(0), list(5), list(1), list(2)] },
   { op: 'Slice', shows: 'step 2 that ends early', inputs: [{ shape: [2, 6] }, list(1), list(6), list(1), list(2)] },
   {
@@ -67,7 +68,7 @@ const slices: readonly Row[] = [
     shows: 'step 3 on two axes',
     inputs: [{ shape: [7, 5] }, list(0, 1), list(7, 5), list(0, 1), list(3, 2)],
   },
-  { op: 'Slice', shows: 'step past the end', inputs: [{ shape: [4] }, list(1), list(4), list(0), list(9)] },
+  { op: 'Slice', shows: 'step past the end', inputs: [{ shape: [4] }, list(1), list(4), list(0), list(farEnd)] },
   { op: 'Slice', shows: 'backwards', inputs: [{ shape: [2, 4] }, list(-1), list(-farEnd), list(1), list(-1)] },
   {
     op: 'Slice',

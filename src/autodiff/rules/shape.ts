@@ -1,7 +1,8 @@
 /** Gradient rules of operators that move, cut and repeat values: the gradient is moved back. */
 import { type GraphBuilder, positive, type Value } from '../../onnx/build.js'
-import { type DataType, float32, float64, type Shape, sizeOf } from '../../tensor/tensor.js'
+import { type DataType, sizeOf, type Tensor } from '../../tensor/tensor.js'
 import type { GradientRule, GradientRules, RuleContext } from '../rule.js'
+import { floatsOf } from './constants.js'
 
 type Move =
   | ('Reshape' | 'Flatten' | 'Squeeze' | 'Unsqueeze' | 'Transpose' | 'Concat' | 'Split' | 'Slice' | 'Pad')
@@ -56,12 +57,13 @@ export const shape: GradientRules<Move> = {
 }
 
 /** y = x[start:end:step]: G in its place among zeros. Steps beyond one put zeros between the elements first. */
-function unslice({ b, I, G, O, has, integers }: RuleContext<'Slice'>): Value {
+function unslice(context: RuleContext<'Slice'>): Value {
+  const { b, I, G, O, has, integers } = context
   const x = I(0).shape
   if (sizeOf(O().shape) === 0) return b.full(x, 0, I(0).dtype)
-  const starts = integers(1)
+  const starts = bounds(context, 1)
   const axes = has(3) ? integers(3).map(axis => positive(axis, x.length)) : starts.map((_, axis) => axis)
-  const steps = has(4) ? integers(4) : starts.map(() => 1)
+  const steps = has(4) ? bounds(context, 4) : starts.map(() => 1)
   const before = x.map(() => 0)
   const after = x.map(() => 0)
   const backwards = axes.filter((_, i) => steps[i]! < 0)
@@ -74,6 +76,12 @@ function unslice({ b, I, G, O, has, integers }: RuleContext<'Slice'>): Value {
     after[axis] = dim - before[axis]! - spread.shape[axis]!
   })
   return b.pad(spread, [...before, ...after])
+}
+
+/** Integers of any size: those beyond 2^53, which mean "as far as possible", are clamped to the axis anyway. */
+function bounds({ constant, integers }: RuleContext<'Slice'>, i: number): readonly number[] {
+  const known = constant(i)
+  return known === undefined ? integers(i) : Array.from<unknown, number>(known.data, Number)
 }
 
 function firstOfSlice(dim: number, start: number, step: number): number {
@@ -121,7 +129,7 @@ function unpad(context: RuleContext<'Pad'>): Value {
     const end = after[axis]!
     if (start === 0 && end === 0) return gradient
     const sources = paddingSources(attributes.mode, I(0).shape[axis]!, start, end)
-    return gathered(b, gradient, axis, sources, I(0).shape[axis]!)
+    return summedBack(b, gradient, axis, sources, I(0).shape[axis]!)
   }, G())
 }
 
@@ -138,7 +146,7 @@ function gradientToFilling(context: RuleContext<'Pad'>): Value | undefined {
 }
 
 /** For each place along a padded axis, the place of x that it repeats. */
-export function paddingSources(mode: string, dim: number, before: number, after: number): number[] {
+function paddingSources(mode: string, dim: number, before: number, after: number): number[] {
   const wrap = (at: number, period: number) => ((at % period) + period) % period
   const source = (at: number): number => {
     if (mode === 'edge') return Math.min(dim - 1, Math.max(0, at))
@@ -151,7 +159,7 @@ export function paddingSources(mode: string, dim: number, before: number, after:
 }
 
 /** Sums the elements at each place i of an axis into place sources[i], of `dim`: a product with a 0/1 matrix. */
-export function gathered(b: GraphBuilder, x: Value, axis: number, sources: readonly number[], dim: number): Value {
+function summedBack(b: GraphBuilder, x: Value, axis: number, sources: readonly number[], dim: number): Value {
   const [outer, inner] = [sizeOf(x.shape.slice(0, axis)), sizeOf(x.shape.slice(axis + 1))]
   const matrix = b.constant(oneHot(sources, dim, x.dtype))
   const product = b.matMul(matrix, b.reshape(x, [outer, sources.length, inner]))
@@ -159,14 +167,10 @@ export function gathered(b: GraphBuilder, x: Value, axis: number, sources: reado
 }
 
 /** [dim, sources]: one where the row is the source of the column. */
-function oneHot(sources: readonly number[], dim: number, dtype: DataType) {
-  const shape: Shape = [dim, sources.length]
-  const values =
-    dtype === 'float64'
-      ? float64(new Float64Array(sizeOf(shape)), shape)
-      : float32(new Float32Array(sizeOf(shape)), shape)
+function oneHot(sources: readonly number[], dim: number, dtype: DataType): Tensor {
+  const values = new Array<number>(dim * sources.length).fill(0)
   sources.forEach((row, column) => {
-    values.data[row * sources.length + column] = 1
+    values[row * sources.length + column] = 1
   })
-  return values
+  return floatsOf(values, dtype, [dim, sources.length])
 }
