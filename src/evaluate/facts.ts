@@ -1,0 +1,159 @@
+/** What a model is, whether it can be attacked, and whether the rewritten graph still is the model. */
+import { RobustlyError } from '../errors.js'
+import { type CompiledModel, compile, prepareModel, specialise, withoutGradient } from '../model/compile.js'
+import { type DataSpace, planInput } from '../model/data-space.js'
+import type { Graph, ValueInfo } from '../onnx/graph.js'
+import { randomStream } from '../random.js'
+import { type Engine, loadEngine } from '../runtime/engine.js'
+import { readModelFile } from '../runtime/files.js'
+import { type Shape, sizeOf } from '../tensor/tensor.js'
+import { openVerifier, scoresOutput, soleInput, type Verifier } from './verify.js'
+import type { ModelFacts } from './worker-api.js'
+
+export interface InspectOptions {
+  /** How samples of the data enter the model; without it samples are taken in the model's own shape. */
+  readonly space?: DataSpace
+  readonly engine?: 'native' | 'wasm'
+  readonly allowHardlinks?: boolean
+}
+
+export interface InspectedModel extends ModelFacts {
+  /** File name only. */
+  readonly file: string
+  readonly sha256: string
+  readonly producer: string
+  readonly irVersion: number
+  readonly opset: number
+  readonly inputs: readonly ValueInfo[]
+  readonly outputs: readonly ValueInfo[]
+  /** Operators of the file, most frequent first; `gradient` says whether a white-box attack gets through. */
+  readonly operators: readonly { readonly name: string; readonly count: number; readonly gradient: boolean }[]
+  /** Operators in the way of a gradient after simplification, with node names. Empty: white-box attacks are possible. */
+  readonly missing: ReadonlyMap<string, readonly string[]>
+}
+
+/**
+ * Reads, rewrites and runs the model once. Throws RobustlyError with what is wrong when it cannot be read or run; a model that only
+ * lacks gradients is described, with `missing` saying why.
+ */
+export async function inspectModel(path: string, options: InspectOptions = {}): Promise<InspectedModel> {
+  const file = await readModelFile(path, { allowHardlinks: options.allowHardlinks ?? false })
+  const input = soleInput(file.graph)
+  scoresOutput(file.graph)
+  const space = options.space ?? spaceOfModel(input)
+  const engine = await loadEngine(options.engine === undefined ? {} : { require: options.engine })
+  await using verifier = await openVerifier(engine, file, space, 1)
+  const prepared = prepareModel(file, space)
+  const simple = await specialise(prepared, engine, 2)
+  const missing = withoutGradient(simple)
+  await using model = await compile(prepared, engine, { batch: 2, threads: 1, losses: [] })
+  const warnings = await compare(verifier, model, space)
+  return {
+    file: file.file,
+    sha256: file.sha256,
+    producer: file.producer,
+    irVersion: file.irVersion,
+    opset: file.graph.opsets.get('') ?? 1,
+    inputs: file.graph.inputs,
+    outputs: file.graph.outputs,
+    operators: operatorsOf(file.graph, missing),
+    missing,
+    parameters: parametersOf(file.graph),
+    classes: verifier.classes,
+    inputShape: planInput(space, input).inputShape,
+    notes: prepared.notes,
+    warnings,
+    engine: engineFacts(engine),
+  }
+}
+
+function engineFacts(engine: Engine): ModelFacts['engine'] {
+  const { kind, version, notice } = engine
+  return notice === undefined ? { kind, version } : { kind, version, notice }
+}
+
+function spaceOfModel(input: ValueInfo): DataSpace {
+  const shape = input.shape?.slice(1)
+  const open = shape?.find(dim => typeof dim !== 'number')
+  if (shape === undefined || open !== undefined || shape.length === 0) {
+    throw new RobustlyError(
+      'model-unsupported',
+      `the model's input "${input.name}" has the shape [${input.shape?.map(dim => dim ?? '?').join(', ') ?? 'unknown'}]`,
+      {
+        hint: 'Its free dimensions are taken from the data: give --data.',
+      },
+    )
+  }
+  return {
+    sampleShape: shape as number[],
+    dataLayout: undefined,
+    modelLayout: undefined,
+    mean: undefined,
+    std: undefined,
+  }
+}
+
+function parametersOf(graph: Graph): number {
+  let count = 0
+  for (const { dtype, shape } of graph.initializers.values()) if (/float/.test(dtype)) count += sizeOf(shape)
+  return count
+}
+
+function operatorsOf(graph: Graph, missing: ReadonlyMap<string, unknown>): InspectedModel['operators'] {
+  const counts = new Map<string, number>()
+  for (const node of graph.nodes) {
+    const name = node.domain === '' ? node.op : `${node.domain}.${node.op}`
+    counts.set(name, (counts.get(name) ?? 0) + 1)
+  }
+  return [...counts]
+    .sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1))
+    .map(([name, count]) => ({ name, count, gradient: !missing.has(name) }))
+}
+
+/**
+ * Runs random samples through the file and through the rewritten graph, in different rows of a batch: they must agree, up to
+ * a softmax that was cut off. Throws `model-unsupported` when they do not.
+ */
+async function compare(verifier: Verifier, model: CompiledModel, space: DataSpace): Promise<string[]> {
+  const features = sizeOf(space.sampleShape)
+  const samples = Array.from({ length: model.batch }, (_, i) => randomSample(space.sampleShape, i))
+  samples.forEach((sample, row) => {
+    model.inputs.set(sample, row * features)
+  })
+  const all = await model.scores()
+  for (let row = 0; row < samples.length; row++) {
+    const own = all.subarray(row * model.classes, (row + 1) * model.classes)
+    const original = await verifier.scores(samples[row])
+    const again = await verifier.scores(samples[row])
+    if (original.some((value, i) => value !== again[i]))
+      return ['Two equal runs of the model differ: it is randomised, and results vary.']
+    if (!original.every(Number.isFinite)) return ['The model answers random inputs with scores that are not finite.']
+    if (!close(own, original) && !close(softmax(own), original)) {
+      throw new RobustlyError(
+        'model-unsupported',
+        'the rewritten graph does not compute what the model file computes',
+        {
+          hint: 'Please report this with the model: it is a defect of robustly, or the model depends on its batch.',
+        },
+      )
+    }
+  }
+  return []
+}
+
+function randomSample(shape: Shape, index: number): Float32Array {
+  const random = randomStream(0, index, 'inspect')
+  return Float32Array.from({ length: sizeOf(shape) }, () => random.uniform())
+}
+
+function close(a: Float32Array, b: Float32Array): boolean {
+  const scale = Math.max(1e-6, ...b.map(Math.abs))
+  return a.every((value, i) => Math.abs(value - b[i]) <= 1e-3 * scale)
+}
+
+function softmax(logits: Float32Array): Float32Array {
+  const largest = Math.max(...logits)
+  const powers = logits.map(value => Math.exp(value - largest))
+  const sum = powers.reduce((a, b) => a + b, 0)
+  return powers.map(value => value / sum)
+}
