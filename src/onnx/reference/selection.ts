@@ -71,7 +71,13 @@ export const selection: ReferenceRules<Selection> = {
   Identity: ({ input }) => [input(0)],
 
   // at inference: the input, and a mask that drops nothing
-  Dropout({ input, outputs }) {
+  Dropout({ node, input, inputs, outputs }) {
+    if (inputs[2] !== undefined && numbersOf(inputs[2])[0] !== 0) {
+      throw new RobustlyError(
+        'model-unsupported',
+        `node "${node.name}" (Dropout) is in training mode: it draws at random`,
+      )
+    }
     const { shape } = input(0)
     return [input(0), tensorOf('bool', new Array<number>(sizeOf(shape)).fill(1), shape)].slice(0, outputs)
   },
