@@ -137,6 +137,12 @@ describe('bad input 26', () => {
     ['object dtype', npyFile({ ...good, descr: '|O' }), 'data-unsafe', /pickle.*execute code/],
     ['object dtype in a version 2 header', npyFile({ ...good, descr: 'O', version: 2 }), 'data-unsafe', /pickle/],
     ['4 GB header', withLength(0xffffffff), 'data-invalid', /4294967295 bytes/],
+    [
+      '70 000 bytes of header',
+      npyFile({ ...good, version: 2, header: ' '.repeat(70_000) }),
+      'data-invalid',
+      /70004 bytes/,
+    ],
     ['header past the end', withLength(5000), 'data-invalid', /5000 bytes/],
     ['too few bytes', npyFile({ ...good, shape: [3, 1] }), 'data-invalid', /\[3, 1\], which is 12 bytes; it holds 8/],
     ['too many bytes', npyFile({ ...good, shape: [1, 1] }), 'data-invalid', /4 bytes; it holds 8/],
