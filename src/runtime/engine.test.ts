@@ -1,11 +1,13 @@
-import { readdir } from 'node:fs/promises'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { GraphBuilder } from '../onnx/build.js'
 import { decodeModel, encodeModel } from '../onnx/codec/index.js'
 import { type Dim, type Graph, initializer, type Node, type ValueInfo } from '../onnx/graph.js'
 import { bool, type DataType, float32, int64, type Tensor } from '../tensor/tensor.js'
 import { loadEngine } from './engine.js'
+import { writeModelFile } from './files.js'
 
 const info = (name: string, dtype: DataType, shape: readonly Dim[] | undefined): ValueInfo => ({ name, dtype, shape })
 const node = (op: string, inputs: string[], outputs: string[]): Node => ({
@@ -203,6 +205,24 @@ describe.each(['native', 'wasm'] as const)('%s engine', kind => {
     const { graph: simple } = decodeModel(after)
     expect(simple.nodes.map(node => node.op)).toEqual(['Add'])
     expect(simple.outputs).toEqual([info('y', 'float32', [2])])
+  })
+
+  test('reads models with external data by path', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'robustly-external-test-'))
+    try {
+      const b = new GraphBuilder('external')
+      const x = b.input('x', 'float32', [1, 1000])
+      const weights = Float32Array.from({ length: 1000 }, (_, i) => i)
+      b.output(b.add(x, b.constant(float32(weights, [1, 1000]), 'weights')), 'y')
+      const path = join(folder, 'model.onnx')
+      await writeModelFile(b.build(), path, { external: true })
+      expect(await readdir(folder)).toHaveLength(2)
+      await using session = await open({ path })
+      const result = await session.run(new Map([['x', float32(new Float32Array(1000), [1, 1000])]]))
+      expect(result.get('y')!.data).toEqual(weights)
+    } finally {
+      await rm(folder, { recursive: true })
+    }
   })
 
   test('several threads compute the same', async () => {

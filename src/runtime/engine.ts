@@ -4,7 +4,7 @@
  */
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { RobustlyError } from '../errors.js'
 import { printable } from '../printable.js'
 import { type Engine, type EngineKind, engineOver, type OrtHost, silence } from './ort-engine.js'
@@ -63,8 +63,19 @@ async function wasmHost(notice?: string): Promise<OrtHost> {
     version: module.env.versions.web ?? module.env.versions.common,
     ...(notice !== undefined && { notice }),
     providers: ['cpu'],
-    resolve: async source => ({ model: 'path' in source ? new Uint8Array(await readFile(source.path)) : source.bytes }),
+    resolve: source => ('path' in source ? readForWasm(source.path) : Promise.resolve({ model: source.bytes })),
   }
+}
+
+/** WebAssembly has no file system: external data is read here, after the checks of `readModelFile`, and passed along. */
+async function readForWasm(path: string): ReturnType<OrtHost['resolve']> {
+  const file = await readFile(path)
+  const model = new Uint8Array(file.buffer, file.byteOffset, file.byteLength)
+  if (!file.includes('location')) return { model } // the key of every external tensor
+  const { readModelFile } = await import('./files.js')
+  const { dataFiles } = await readModelFile(path)
+  const read = async (name: string) => ({ path: name, data: new Uint8Array(await readFile(join(dirname(path), name))) })
+  return { model, options: { externalData: await Promise.all(dataFiles.map(read)) } }
 }
 
 /** A file in a folder of its own that nobody else can read, gone afterwards whatever happens. */
