@@ -6,6 +6,7 @@ import type { GraphBuilder, Value } from '../../onnx/build.js'
 import { type SlidingWindow, slidingWindow, transposedWindow } from '../../onnx/window.js'
 import { type Shape, sizeOf, stridesOf, type Tensor } from '../../tensor/tensor.js'
 import type { GradientRules } from '../rule.js'
+import { floatsOf } from './constants.js'
 
 export const convolution: Pick<GradientRules, 'Conv' | 'ConvTranspose'> = {
   // y = x * w + bias: dx is the transposed convolution of G by w, dbias the sum of G per channel.
@@ -76,11 +77,17 @@ function exchanged(b: GraphBuilder, w: Value, group: number): Value {
   const constant = b.constantOf(w)
   const shape = [perGroup * group, outs / group, ...kernel]
   if (constant !== undefined) return b.constant(exchangedTensor(constant, shape, group))
-  const grouped = b.reshape(w, [group, outs / group, perGroup, ...kernel])
-  const swapped = b.transpose(grouped, [0, 2, 1, ...kernel.map((_, i) => i + 3)])
-  const long = kernel.flatMap((taps, i) => (taps > 1 ? [i + 2] : []))
-  const joined = b.reshape(swapped, shape)
-  return long.length === 0 ? joined : b.flip(joined, long)
+  // Reversing by a product with a permutation matrix is exact, and faster than a slice of negative step.
+  const area = sizeOf(kernel)
+  const reversed = area === 1 ? w : b.matMul(b.reshape(w, [outs * perGroup, area]), antidiagonal(b, area, w))
+  const grouped = b.reshape(reversed, [group, outs / group, perGroup, area])
+  return b.reshape(b.transpose(grouped, [0, 2, 1, 3]), shape)
+}
+
+/** Ones from the upper right to the lower left. */
+function antidiagonal(b: GraphBuilder, size: number, { dtype }: Value): Value {
+  const values = Array.from({ length: size * size }, (_, i) => ((i % size) + Math.floor(i / size) === size - 1 ? 1 : 0))
+  return b.constant(floatsOf(values, dtype, [size, size]))
 }
 
 function exchangedTensor(w: Tensor, shape: Shape, group: number): Tensor {
