@@ -123,6 +123,14 @@ describe('round trip', () => {
       if (name !== 'g') expect(read[0]!.attributes.get(name)).toEqual(value)
   })
 
+  test('nodes that share a name get names of their own, which ONNX Runtime insists on', () => {
+    const nodes = ['h1', 'h2', 'h3', 'h4', 'y'].map((to, i) =>
+      relu(i === 0 ? 'x' : `h${i}`, to, ['a', 'a', 'a#2', '', ''][i]),
+    )
+    const names = decodeModel(encodeModel(graphOf(nodes))).graph.nodes.map(node => node.name)
+    expect(names).toEqual(['a', 'a#3', 'a#2', '', ''])
+  })
+
   test('types that are no tensors are kept as text and written back', () => {
     for (const typeText of [
       'sequence(map(int64, float32))',

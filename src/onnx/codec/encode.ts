@@ -102,11 +102,28 @@ function irVersionFor(opset: number): number {
 function writeGraph(graph: Graph, tensor: TensorWriter): GraphProto {
   return create(GraphProtoSchema, {
     name: graph.name === '' ? 'graph' : graph.name,
-    node: graph.nodes.map(writeNode),
+    node: withUniqueNames(graph.nodes).map(writeNode),
     initializer: Array.from(graph.initializers, ([name, constant]) => tensor(name, constant)),
     input: graph.inputs.map(writeValueInfo),
     output: graph.outputs.map(writeValueInfo),
     valueInfo: Array.from(graph.valueInfo.values(), writeValueInfo),
+  })
+}
+
+/** ONNX Runtime refuses two nodes of one name, though names mean nothing; the second becomes `name#2`. */
+function withUniqueNames(nodes: readonly Node[]): readonly Node[] {
+  const seen = new Set(nodes.map(node => node.name))
+  if (seen.size === nodes.length) return nodes
+  const used = new Set<string>()
+  return nodes.map(node => {
+    let name = node.name
+    for (let i = 2; used.has(name) && name !== ''; i++) {
+      const wish = `${node.name}#${i}`
+      if (!seen.has(wish)) name = wish
+    }
+    used.add(name)
+    seen.add(name)
+    return name === node.name ? node : { ...node, name }
   })
 }
 

@@ -1,11 +1,12 @@
 /** Padding that the operator works out itself (`auto_pad`, `output_shape`) as explicit numbers, so that rules see only those. */
+import { RobustlyError } from '../../errors.js'
 import type { Shape } from '../../tensor/tensor.js'
 import type { Attribute, Node, TypedGraph } from '../graph.js'
 import { attributeOf, changed, intsAttribute } from './pass.js'
 
 const windowed = new Set(['Conv', 'MaxPool', 'AveragePool'])
 
-/** The same graph with explicit `pads` in every convolution and pool. */
+/** The same graph with explicit `pads` in every convolution and pool. Throws `model-unsupported`, naming the node. */
 export function explicitPads(graph: TypedGraph): TypedGraph {
   const nodes = graph.nodes.map(node => {
     if (node.domain !== '' || (!windowed.has(node.op) && node.op !== 'ConvTranspose')) return node
@@ -23,6 +24,7 @@ interface Window {
   readonly strides: readonly number[]
   /** Length of the dilated kernel. */
   readonly extent: readonly number[]
+  readonly dilated: boolean
 }
 
 function windowOf(node: Node, graph: TypedGraph): Window {
@@ -35,18 +37,30 @@ function windowOf(node: Node, graph: TypedGraph): Window {
     output,
     strides: attributeOf(node, 'strides', 'ints') ?? kernel.map(() => 1),
     extent: kernel.map((size, i) => (size - 1) * dilations[i]! + 1),
+    dilated: dilations.some(step => step > 1),
   }
 }
 
 /**
  * SAME_*: ceil(input / stride) outputs, so (outputs - 1) * stride + extent - input cells of padding, the odd one at the
  * end (UPPER) or at the start (LOWER). VALID: none. Both know no ceil_mode.
+ * Where that number is negative, and where kernels are dilated, runtimes and the standard differ: refused, but for
+ * convolutions with a negative number, which all take as 0.
  */
-function windowPads(node: Node, mode: string, { input, strides, extent }: Window): Node {
+function windowPads(node: Node, mode: string, { input, strides, extent, dilated }: Window): Node {
   const totals = input.map((dim, i) =>
-    mode === 'VALID' ? 0 : Math.max(0, (Math.ceil(dim / strides[i]!) - 1) * strides[i]! + extent[i]! - dim),
+    mode === 'VALID' ? 0 : (Math.ceil(dim / strides[i]!) - 1) * strides[i]! + extent[i]! - dim,
   )
-  const pads = distributed(totals, mode === 'SAME_UPPER')
+  if (mode !== 'VALID' && (dilated || (node.op !== 'Conv' && totals.some(total => total < 0)))) {
+    const why = dilated ? 'a dilated kernel' : 'a kernel smaller than its stride'
+    throw new RobustlyError('model-unsupported', `node "${node.name}" (${node.op}): auto_pad ${mode} with ${why}`, {
+      hint: 'export the model with explicit pads',
+    })
+  }
+  const pads = distributed(
+    totals.map(total => Math.max(0, total)),
+    mode === 'SAME_UPPER',
+  )
   return changed(node, { attributes: { auto_pad: undefined, ceil_mode: undefined, pads: intsAttribute(pads) } })
 }
 
