@@ -150,8 +150,9 @@ function total(b: GraphBuilder, gradients: Map<string, Value[]>, name: string): 
 function unbroadcast(b: GraphBuilder, gradient: Value, input: Value): Value {
   if (sameShape(gradient.shape, input.shape)) return gradient
   const extra = gradient.shape.length - input.shape.length
-  const axes = gradient.shape.flatMap((dim, axis) =>
-    axis < extra || (dim !== 1 && input.shape[axis - extra] === 1) ? [axis] : [],
-  )
+  const axes = gradient.shape.flatMap((dim, axis) => {
+    const summed = dim !== 1 && (axis < extra || input.shape[axis - extra] === 1)
+    return summed ? [axis] : []
+  })
   return b.reshape(b.reduceSum(gradient, axes), input.shape)
 }
