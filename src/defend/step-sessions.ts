@@ -90,16 +90,10 @@ async function stepSession(term: Term, options: StepOptions, wanted: Wanted): Pr
   }
 }
 
-/** The model with loss and gradients as outputs and with its weights as inputs. */
+/** The model with loss and gradients as outputs. */
 function stepGraph(model: TypedGraph, term: Term, options: StepOptions, wanted: Wanted) {
-  const { start, batch, classes } = options
-  const initializers = new Map(model.initializers)
-  const inputs = [...model.inputs]
-  for (const name of start.weights) {
-    initializers.delete(name)
-    inputs.push({ name, dtype: 'float32', shape: model.initializers.get(name)!.shape })
-  }
-  const b = new GraphBuilder({ ...model, inputs, initializers, outputs: [] })
+  const { batch, classes } = options
+  const b = new GraphBuilder({ ...model, outputs: [] })
   const taken = new Set(model.types.keys())
   const fresh = (wish: string): string => (taken.has(wish) ? fresh(`${wish}_`) : wish)
   const scores = b.value(model.outputs[0]!.name)

@@ -75,6 +75,7 @@ export interface EpochLog {
   readonly epoch: number
   /** Of the epoch's last step. */
   readonly learningRate: number
+  /** Of the epoch's last step; 0 where no adversary trains along. */
   readonly epsilon: number
   /** Mean of the objective over the epoch. */
   readonly loss: number
@@ -233,7 +234,7 @@ async function epoch(run: Run, sessions: Sessions): Promise<Pick<EpochLog, 'lear
     const done = state.epoch * steps + step
     learningRate = options.learningRate * run.schedule(done / (epochs * steps))
     const warm = options.epsilonWarmUp ? Math.min(1, (state.epoch + step / steps) / options.epsilonWarmUp) : 1
-    epsilon = (options.threat?.epsilon ?? 0) * warm
+    epsilon = sessions.inner === undefined ? 0 : options.threat!.epsilon * warm
     const indices = order.subarray(step * batch, (step + 1) * batch)
     await fill(run, sessions, indices, warm)
     const { losses, gradients } = await sessions.outer.run()

@@ -12,6 +12,7 @@ import {
   typed,
   withBatch,
 } from '../onnx/passes/index.js'
+import { Additions, namesOf } from '../onnx/passes/pass.js'
 import { printable } from '../printable.js'
 import type { Random } from '../random.js'
 import type { Engine } from '../runtime/engine.js'
@@ -74,30 +75,28 @@ export async function startFromFile(
     notes.push(...done.notes)
   }
   const norms = count(graph, 'BatchNormalization')
-  const output = graph.outputs[0]!
-  graph = await simplify({ ...graph, outputs: [output] }, engine, { functions: model.functions })
+  const single = { ...graph, outputs: [graph.outputs[0]!] }
+  graph = unshared(single, await simplify(single, engine, { functions: model.functions }))
   if (norms > 0) notes.push(normNote(norms, count(graph, 'BatchNormalization')))
   const weights = weightsOf(graph)
   if (weights.length === 0) throw withoutWeights(graph)
   return { graph, weights, notes }
 }
 
-/** The graph for a fixed number of rows, with the type of every value. `sample` is the shape of one sample. */
+/**
+ * The graph for a fixed number of rows, with the type of every value. `sample` is the shape of one sample. The weights are
+ * inputs after the first one: the engine can neither fold nor share what it does not know.
+ */
 export async function trainableAt(start: Trainable, rows: number, sample: Shape, engine: Engine): Promise<TypedGraph> {
   const fixed = withBatch(start.graph, rows, sample)
-  const simple = await simplify(fixed, engine)
-  const graph = explicitPads(await typed(simple, engine))
-  const lost = start.weights.find(name => !graph.initializers.has(name))
-  if (lost !== undefined) {
-    throw new RobustlyError(
-      'model-unsupported',
-      `the weight "${printable(lost)}" is folded into others by the engine`,
-      {
-        hint: 'Export the model again with constants folded.',
-      },
-    )
+  const initializers = new Map(fixed.initializers)
+  const inputs = [...fixed.inputs]
+  for (const name of start.weights) {
+    inputs.push({ name, dtype: 'float32', shape: initializers.get(name)!.shape })
+    initializers.delete(name)
   }
-  return graph
+  const simple = await simplify({ ...fixed, inputs, initializers }, engine)
+  return explicitPads(await typed(simple, engine))
 }
 
 /** The same graph with other values for its weights, in the order of `start.weights`. */
@@ -119,6 +118,35 @@ function weightPlaces(node: Node, producers: ReadonlyMap<string, string>): reado
   if (node.domain !== '') return []
   if (node.op === 'Add') return [0, 1].filter(i => biased.has(producers.get(node.inputs[1 - i]!) ?? ''))
   return Object.hasOwn(weightInputs, node.op) ? weightInputs[node.op as OperatorName]! : []
+}
+
+/**
+ * Undoes that the engine lets equal constants share one initializer: two biases that start at zero are two weights. What
+ * the file itself uses twice stays one.
+ */
+function unshared(before: Graph, after: Graph): Graph {
+  const usesBefore = usesOf(before)
+  const usesAfter = usesOf(after)
+  const names = namesOf(after)
+  const additions = new Additions(names)
+  const seen = new Set<string>()
+  const own = (name: string): string => {
+    const constant = after.initializers.get(name)
+    if (constant?.dtype !== 'float32' || usesAfter.get(name) === usesBefore.get(name)) return name
+    if (!seen.has(name)) {
+      seen.add(name)
+      return name
+    }
+    return additions.constant(constant.load(), name)
+  }
+  const nodes = after.nodes.map(node => ({ ...node, inputs: node.inputs.map(own) }))
+  return { ...after, nodes, initializers: new Map([...after.initializers, ...additions.constants]) }
+}
+
+function usesOf(graph: Graph): Map<string, number> {
+  const uses = new Map<string, number>()
+  for (const name of graph.nodes.flatMap(node => node.inputs)) uses.set(name, (uses.get(name) ?? 0) + 1)
+  return uses
 }
 
 function withoutWeights(graph: Graph): RobustlyError {
