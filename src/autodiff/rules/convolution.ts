@@ -38,10 +38,15 @@ export const convolution: Pick<GradientRules, 'Conv' | 'ConvTranspose'> = {
 
 /** Gradient to the input, of shape `like`, of a convolution by w whose output has gradient g. */
 export function adjoint(b: GraphBuilder, g: Value, w: Value, like: Shape, window: SlidingWindow, group: number): Value {
-  return window.strides.every(stride => stride === 1)
-    ? flippedConvolution(b, g, w, window, group)
-    : transposedConvolution(b, g, w, like, window, group)
+  const flips = window.strides.every(stride => stride === 1) && (group > 1 || like[1]! > fewChannels)
+  return flips ? flippedConvolution(b, g, w, window, group) : transposedConvolution(b, g, w, like, window, group)
 }
+
+/**
+ * ONNX Runtime's fast convolutions compute 8 or 16 output channels at a time. Down to the colours of an image, the
+ * transposed convolution, which wastes none, was measured 2 to 5 times faster.
+ */
+const fewChannels = 4
 
 /** Stride 1: a convolution by the kernel turned around, with input and output channels exchanged. */
 function flippedConvolution(b: GraphBuilder, g: Value, w: Value, window: SlidingWindow, group: number): Value {
