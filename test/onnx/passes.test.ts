@@ -275,6 +275,11 @@ describe('canonical', () => {
     expect(() => canonical(graph)).toThrow(/node "the (Batch|Group)Normalization y"/)
   })
 
+  test('operators newer than the canonical opset are refused, all of them by name', () => {
+    const nodes = [node('Swish', ['x'], ['h']), node('RMSNormalization', ['h', 'x'], ['y'])]
+    expect(() => canonical(graphOf({ opset: 24, input: [2, 3], nodes }))).toThrow(/Swish.*RMSNormalization/)
+  })
+
   test('the graph that goes in is not changed, and canonical graphs come out equal', () => {
     const graph = graphOf({ opset: 9, input: [2, 3], nodes: [node('Clip', ['x'], ['y'], { min: float(0) })] })
     const copy = structuredClone([...graph.nodes])

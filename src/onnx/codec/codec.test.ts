@@ -501,6 +501,15 @@ describe('bad input', () => {
     expect(graph.nodes[0]).toMatchObject({ op: 'Odd', domain: 'com.example' })
   })
 
+  test('names in messages are cut and cannot steer a terminal', () => {
+    const name = `\u001b[31m${'n'.repeat(100_000)}`
+    const { message } = failure(() =>
+      decodeModel(model(proto => Object.assign(proto.graph!.node[0]!, { name, input: ['q'] }))),
+    )
+    expect(message).not.toContain('\u001b')
+    expect(message.length).toBeLessThan(700)
+  })
+
   test('row 21: element types that nothing here computes with', () => {
     const tensor = create(TensorProtoSchema, { name: 'w', dims: [2n], dataType: 22, rawData: Uint8Array.of(0x12) })
     const error = failure(() => decodeModel(model(proto => Object.assign(proto.graph!, { initializer: [tensor] }))))

@@ -4,6 +4,7 @@
  */
 import { fromBinary } from '@bufbuild/protobuf'
 import { RobustlyError } from '../../errors.js'
+import { printable } from '../../printable.js'
 import { float32, int64, type Tensor } from '../../tensor/tensor.js'
 import {
   type AttributeProto,
@@ -55,6 +56,21 @@ export interface DecodeOptions {
  * `model-unsafe` for external data outside of the model's folder, `model-unsupported` for what no runtime here runs.
  */
 export function decodeModel(bytes: Uint8Array, options: DecodeOptions = {}): Model {
+  try {
+    return decode(bytes, options)
+  } catch (error) {
+    throw error instanceof RobustlyError ? withPrintableMessage(error) : error
+  }
+}
+
+/** Names in messages come from the file and may hold anything, at any length. */
+function withPrintableMessage(error: RobustlyError): RobustlyError {
+  const message = printable(error.message, 600)
+  if (message === error.message) return error
+  return new RobustlyError(error.code, message, { ...(error.hint !== undefined && { hint: error.hint }), cause: error })
+}
+
+function decode(bytes: Uint8Array, options: DecodeOptions): Model {
   const proto = parse(bytes)
   checkVersions(proto)
   if (proto.graph === undefined) throw notOnnx('it holds no graph', looksLike(bytes))

@@ -4,7 +4,7 @@ import type { DataType } from '../../tensor/tensor.js'
 import { newestOpset } from '../codec/index.js'
 import type { Attribute, Graph, Node } from '../graph.js'
 import { canonicalOpset } from '../operators.js'
-import { Additions, namesOf, type Rewritten, statedShapes } from './pass.js'
+import { Additions, listed, namesOf, type Rewritten, statedShapes } from './pass.js'
 import { type StepContext, versionSteps } from './versions.js'
 
 /** The oldest opset that is understood: element-wise operators broadcast as numpy does since then. */
@@ -13,7 +13,8 @@ export const oldestOpset = 7
 /**
  * The same function with ai.onnx operators of the canonical opset. Operators that are not known are left alone, and so
  * are those of other domains. Versions 22 to 26 only allow more types for the operators of the table, so they pass.
- * Throws `model-unsupported` for opsets before 7 and after 26 and for old versions without an exact counterpart.
+ * Throws `model-unsupported` for opsets before 7 and after 26, for operators newer than the canonical opset, and for old
+ * versions without an exact counterpart.
  */
 export function canonical(graph: Graph): Rewritten {
   const opset = graph.opsets.get('') ?? (usesStandard(graph) ? 1 : canonicalOpset)
@@ -29,6 +30,7 @@ export function canonical(graph: Graph): Rewritten {
       },
     )
   }
+  refuseNewer(graph, opset)
   const names = namesOf(graph)
   const upgraded = opset < canonicalOpset ? upgrade(graph, opset, names) : graph
   const domains = new Set([''])
@@ -37,6 +39,28 @@ export function canonical(graph: Graph): Rewritten {
   const notes =
     opset === canonicalOpset ? [] : [`Operators were brought from opset ${opset} to opset ${canonicalOpset}.`]
   return { graph: withOpsets(upgraded, opsets), notes }
+}
+
+/** Operators that came after the canonical opset: the versions after it are only otherwise harmless. */
+const newerOperators: ReadonlyMap<string, number> = new Map([
+  ['Attention', 23],
+  ['BitCast', 26],
+  ['CumProd', 26],
+  ['RMSNormalization', 23],
+  ['RotaryEmbedding', 23],
+  ['Swish', 24],
+  ['TensorScatter', 24],
+])
+
+function refuseNewer(graph: Graph, opset: number): void {
+  const newer = graph.nodes.filter(node => node.domain === '' && (newerOperators.get(node.op) ?? opset + 1) <= opset)
+  if (newer.length === 0) return
+  const names = newer.map(node => `${node.name} (${node.op})`)
+  throw new RobustlyError(
+    'model-unsupported',
+    `operators that are newer than opset ${canonicalOpset} are not supported: ${listed(names)}`,
+    { hint: `re-export with opset ${canonicalOpset}: exporters then write them with older operators` },
+  )
 }
 
 function upgrade(graph: Graph, opset: number, names: Set<string>): Graph {
