@@ -45,8 +45,9 @@ export async function climb(session: StepSession, options: Climb): Promise<Float
     options.visited?.(logits)
     for (let i = 0; i < rows; i++) {
       const point = row(points, i)
-      threat.norm.step(point, row(gradients[0]!, i), options.stepSize, point)
-      threat.norm.project(point, regions[i]!)
+      const gradient = row(gradients[0]!, i)
+      const move = { point, previous: point, gradient, size: options.stepSize, momentum: 1, features: undefined }
+      threat.norm.ascend(move, regions[i]!, point)
     }
   }
   return points
