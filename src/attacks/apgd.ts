@@ -30,7 +30,7 @@ export const apgdCe = defineAttack({
   norms: ['Linf', 'L2', 'L1'],
   kind: 'budget',
   options: apgdOptions,
-  losses: ['cross-entropy'],
+  losses: () => ['cross-entropy'],
   *search(sample, threat, options, random) {
     const restarts = options.restarts ?? (threat.norm.name === 'L1' ? 5 : 1)
     return yield* apgd(sample, threat, { ...options, restarts }, { loss: 'cross-entropy', label: sample.label }, random)

@@ -4,7 +4,7 @@
  */
 import type { z } from 'zod'
 import type { Access } from '../model/batch-model.js'
-import type { RowLoss } from '../model/losses.js'
+import type { LossName, RowLoss } from '../model/losses.js'
 import type { Random } from '../random.js'
 import type { Shape } from '../tensor/tensor.js'
 import type { NormName } from '../threat/norm.js'
@@ -72,12 +72,15 @@ export interface Attack<A extends Access = Access, Options = unknown> {
   /** All it may ask for. */
   readonly access: A
   readonly norms: readonly NormName[]
-  /** 'budget': any misclassified point inside epsilon ends the search. 'minimum': searches the smallest distance. */
+  /**
+   * 'budget': searches inside epsilon; any misclassified point there ends the search. 'minimum': searches the smallest distance and may
+   * leave the ball on the way; a misclassified point inside epsilon ends the search only in a cascade.
+   */
   readonly kind: 'budget' | 'minimum'
   /** Defaults, ranges and descriptions; flags, docs and forms derive from it. */
   readonly options: z.ZodType<Options>
-  /** Losses its gradient queries use, given the number of classes and options. */
-  readonly losses: readonly RowLoss['loss'][]
+  /** Losses that its gradient queries use on a model of so many classes; empty for attacks without gradients. */
+  losses(classes: number): readonly LossName[]
   /** Draws from `random(restart)`: independent streams that depend on seed, sample, attack and restart alone. */
   search(sample: Sample, threat: ThreatModel, options: Options, random: (restart: number) => Random): Steps<A>
 }

@@ -13,7 +13,7 @@ export const fgsm = defineAttack({
   norms: ['Linf', 'L2', 'L1'],
   kind: 'budget',
   options: z.strictObject({}),
-  losses: ['cross-entropy'],
+  losses: () => ['cross-entropy'],
   *search(sample, threat) {
     const region = regionOf(threat, sample.input)
     const { gradient } = yield* askGradient(sample.input, { loss: 'cross-entropy', label: sample.label })

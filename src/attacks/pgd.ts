@@ -35,7 +35,7 @@ export const pgd = defineAttack({
   norms: ['Linf', 'L2', 'L1', 'L0'],
   kind: 'budget',
   options: pgdOptions,
-  losses: ['cross-entropy'],
+  losses: () => ['cross-entropy'],
   *search(sample, threat, options, random) {
     const { norm, epsilon } = threat
     const region = regionOf(threat, sample.input)

@@ -49,8 +49,8 @@ export interface SchedulerOptions {
   batchDone?(): Promise<void>
   readonly now?: () => number
   readonly signal?: AbortSignal
-  /** Run every search to its end, whatever it meets on the way: for training. */
-  readonly exhaustive?: boolean
+  /** 'decided' (default): any verified hit inside the region ends a search. 'budget': only searches of that kind. 'never': for training. */
+  readonly stop?: 'decided' | 'budget' | 'never'
 }
 
 interface Lane {
@@ -204,7 +204,8 @@ export async function schedule(options: SchedulerOptions): Promise<void> {
   }
 
   function stops(lane: Lane): boolean {
-    return !options.exhaustive && lane.search.attack.kind === 'budget'
+    const stop = options.stop ?? 'decided'
+    return stop === 'decided' || (stop === 'budget' && lane.search.attack.kind === 'budget')
   }
 
   /**
@@ -263,7 +264,7 @@ export async function schedule(options: SchedulerOptions): Promise<void> {
 
   /** A search that came to its own end: its proposal is put into the region and judged. */
   async function conclude(lane: Lane, proposal: Proposal): Promise<Search | undefined> {
-    if (proposal === undefined || options.exhaustive) return finish(lane, 'exhausted', proposal)
+    if (proposal === undefined || options.stop === 'never') return finish(lane, 'exhausted', proposal)
     if (lane.search.attack.kind === 'budget') threat.norm.project(proposal, lane.region)
     const hit = await options.judge(lane.search, proposal)
     return finish(lane, hit ? 'hit' : 'exhausted', proposal)

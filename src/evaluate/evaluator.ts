@@ -84,7 +84,7 @@ async function evaluatorOver(
   const verifier = await openVerifier(engine, file, space, plan.threads)
   opened.push(async () => verifier[Symbol.asyncDispose]())
   const chosen = spec.attacks.map(plannedSearch)
-  const losses = [...new Set(chosen.flatMap(({ attack }) => attack.losses))]
+  const losses = [...new Set(chosen.flatMap(({ attack }) => attack.losses(verifier.classes)))]
   const { batch, threads } = plan
   const model = await compile(prepareModel(file, space), engine, { batch, threads, losses })
   opened.push(async () => model[Symbol.asyncDispose]())
@@ -145,27 +145,28 @@ async function evaluatorOver(
     return true
   }
 
-  /** Keeps the verified point when it is the first, or (for the worst case over attacks) nearer than the others. */
+  /** What the verifier said of the last misclassified point of a sample's current search. */
+  const found = new Map<number, Found>()
+
   async function judged(search: Search, point: Float32Array): Promise<boolean> {
     const journey = journeys.get(search.sample.index)!
-    const verdict = await judge(verifier, threat, journey, point)
-    if (!verdict.adversarial) return false
-    const { distance, margin, prediction } = verdict
-    found.set(search.sample.index, { attack: search.attack.name, point: point.slice(), distance, margin, prediction })
-    return true
+    const { misclassified, adversarial, distance, margin, prediction } = await judge(verifier, threat, journey, point)
+    if (misclassified)
+      found.set(journey.index, { attack: search.attack.name, point: point.slice(), distance, margin, prediction })
+    return adversarial
   }
-  const found = new Map<number, Found>()
 
   function decided(search: Search, outcome: Outcome): Search | undefined {
     const journey = journeys.get(search.sample.index)!
-    const hit = outcome.status === 'hit' ? found.get(journey.index) : undefined
+    const last = found.get(journey.index)
     found.delete(journey.index)
+    const hit = outcome.status === 'hit' ? last : undefined
     journey.attempts.push({
       attack: search.attack.name,
       status: outcome.status,
       queries: { ...outcome.queries },
       zeroGradients: outcome.zeroGradients,
-      distance: hit?.distance ?? null,
+      distance: (search.attack.kind === 'minimum' ? last : hit)?.distance ?? null,
     })
     if (hit !== undefined && (journey.best === undefined || hit.distance < journey.best.distance)) journey.best = hit
     if (outcome.error !== undefined) journey.error = outcome.error
@@ -191,6 +192,7 @@ async function evaluatorOver(
         model,
         threat,
         seed: spec.seed,
+        stop: spec.mode === 'cascade' ? 'decided' : 'budget',
         take,
         more,
         judge: judged,

@@ -32,7 +32,7 @@ export interface Attempt {
   readonly queries: { readonly forward: number; readonly gradient: number }
   /** Gradient queries whose gradient was zero in every feature. */
   readonly zeroGradients: number
-  /** Distance of what the attack found, verified; null without a hit. Of interest for individual runs and minimum-distance attacks. */
+  /** Distance of the misclassified point that the attack found, verified; beyond epsilon only for minimum-distance attacks. Null without one. */
   readonly distance: number | null
 }
 

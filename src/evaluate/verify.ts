@@ -17,7 +17,9 @@ export interface Verifier extends AsyncDisposable {
 }
 
 export interface Judgement {
-  /** The point lies in the threat model and the model says another class than the label. */
+  /** The model says another class than the label, at a point inside the box. */
+  readonly misclassified: boolean
+  /** Misclassified, and no further than epsilon. */
   readonly adversarial: boolean
   readonly prediction: number
   /** Score of the label minus the largest other score. */
@@ -35,9 +37,14 @@ export async function judge(
 ): Promise<Judgement> {
   const scores = await verifier.scores(point)
   const prediction = labelOf(scores)
+  const region = regionOf({ ...threat, epsilon: Number.POSITIVE_INFINITY }, sample.input)
+  const misclassified =
+    prediction >= 0 &&
+    prediction !== sample.label &&
+    contains({ ...threat, epsilon: Number.POSITIVE_INFINITY }, region, point)
   return {
-    adversarial:
-      prediction >= 0 && prediction !== sample.label && contains(threat, regionOf(threat, sample.input), point),
+    misclassified,
+    adversarial: misclassified && contains(threat, regionOf(threat, sample.input), point),
     prediction,
     margin: marginOf(scores, sample.label),
     distance: threat.norm.distance(point, sample.input),
