@@ -247,6 +247,18 @@ describe.each(['native', 'wasm'] as const)('%s engine', kind => {
   })
 })
 
+test.skipIf(process.platform !== 'linux')('a native session has as many threads as asked for', async () => {
+  const engine = await loadEngine({ require: 'native' })
+  const threadsOfProcess = async () => (await readdir('/proc/self/task')).length
+  await using first = await engine.createSession(twoOutputs(), one)
+  const before = await threadsOfProcess()
+  await using single = await engine.createSession(twoOutputs(), one)
+  expect(await threadsOfProcess()).toBe(before)
+  await using several = await engine.createSession(twoOutputs(), { threads: 6 })
+  expect(await threadsOfProcess()).toBe(before + 5)
+  expect([first, single, several].every(session => session.inputs.length === 1)).toBe(true)
+})
+
 test('bfloat16 is refused with advice', async () => {
   const model = graph([node('Identity', ['x'], ['y'])], [info('x', 'bfloat16', [1])], [info('y', 'bfloat16', [1])])
   const opening = (await loadEngine()).createSession(bytesOf(model), one)
