@@ -7,6 +7,7 @@ import { norms } from '../threat/threat.js'
 import { type TrainingState, type TrainOptions, train } from './train.js'
 import { startFromArchitecture } from './trainable.js'
 import type { TrainingSet } from './training-set.js'
+import { decodeState, encodeState } from './training-state.js'
 
 let engine: Engine
 beforeAll(async () => {
@@ -118,15 +119,48 @@ describe('a seed', () => {
     const whole = await bytesOf(adversarial())
     for (const stop of [1, 3]) {
       const controller = new AbortController()
-      let saved: TrainingState | undefined
+      let saved: Uint8Array = new Uint8Array()
       const onState = (state: TrainingState) => {
         if (state.epoch !== stop) return
-        saved = structuredClone(state)
+        saved = encodeState(state)
         controller.abort(new Error('stopped'))
       }
       await expect(train(adversarial({ onState, signal: controller.signal }))).rejects.toThrow('stopped')
-      expect(await bytesOf(adversarial({ resume: saved! }))).toEqual(whole)
+      expect(await bytesOf(adversarial({ resume: decodeState(saved) }))).toEqual(whole)
     }
+  })
+})
+
+describe('a saved state', () => {
+  const data = points(64, separable, randomStream(6, 0, 'test'))
+  const stateOf = async (changes: Partial<TrainOptions> = {}) => {
+    let saved: Uint8Array = new Uint8Array()
+    const onState = (state: TrainingState) => {
+      saved = encodeState(state)
+    }
+    await train(toy(data, { epochs: 1, onState, ...changes }))
+    return saved
+  }
+
+  it('comes back as it was', async () => {
+    for (const averaging of [undefined, 0.9]) {
+      const bytes = await stateOf(averaging === undefined ? {} : { averaging })
+      expect(encodeState(decodeState(bytes))).toEqual(bytes)
+    }
+  })
+
+  it('is refused when it belongs to other options or is damaged', async () => {
+    const bytes = await stateOf()
+    const resume = decodeState(bytes)
+    const other = 'belongs to another model or another optimizer'
+    await expect(train(toy(data, { resume, averaging: 0.9 }))).rejects.toThrow(other)
+    await expect(train(toy(data, { resume, optimizer: { optimizer: 'sgd' } }))).rejects.toThrow(other)
+    expect(() => decodeState(bytes.subarray(0, bytes.length - 4))).toThrow('bytes were expected')
+    expect(() => decodeState(bytes.subarray(0, 30))).toThrow('it is cut off')
+    const damaged = bytes.slice()
+    damaged.set(new TextEncoder().encode('{"lengths":"many"'), bytes.indexOf(10) + 1)
+    expect(() => decodeState(damaged)).toThrow('its header is damaged')
+    expect(() => decodeState(new Uint8Array(100))).toThrow('it is something else')
   })
 })
 

@@ -18,7 +18,10 @@ import { makeSchedule, type Schedule, type ScheduleOptions } from './schedules.j
 import { inputSession, type StepOptions, type StepSession, weightSession } from './step-sessions.js'
 import { type Trainable, withWeights } from './trainable.js'
 import { checkTrainingSet, gather, readTrainingSet, shuffle, shuffled, type TrainingSet } from './training-set.js'
+import { type EpochLog, firstState, type MutableState, resumedState, type TrainingState } from './training-state.js'
 import { type Measured, measure } from './validate.js'
+
+export type { EpochLog, TrainingState } from './training-state.js'
 
 export interface TrainOptions {
   readonly engine: Engine
@@ -51,7 +54,7 @@ export interface TrainOptions {
   readonly keep?: 'last' | 'best'
   readonly onStep?: (progress: StepProgress) => void
   readonly onEpoch?: (log: EpochLog) => void
-  /** Called after each epoch with what `resume` takes. The state's arrays go on changing: store them before returning. */
+  /** Called after each epoch with what `resume` takes. Its arrays go on changing: encode it (encodeState) before returning. */
   readonly onState?: (state: TrainingState) => void | Promise<void>
   /** Goes on after the epoch of this state; all other options must be as they were. */
   readonly resume?: TrainingState
@@ -68,34 +71,6 @@ export interface StepProgress {
   readonly step: number
   readonly steps: number
   readonly loss: number
-}
-
-export interface EpochLog {
-  /** From 1. */
-  readonly epoch: number
-  /** Of the epoch's last step. */
-  readonly learningRate: number
-  /** Of the epoch's last step; 0 where no adversary trains along. */
-  readonly epsilon: number
-  /** Mean of the objective over the epoch. */
-  readonly loss: number
-  /** On the held-out samples, 0 … 1; undefined without any, and robust without a threat. */
-  readonly clean: number | undefined
-  readonly robust: number | undefined
-  readonly seconds: number
-}
-
-/** Everything that changes from step to step. */
-export interface TrainingState {
-  /** Epochs done. */
-  readonly epoch: number
-  readonly weights: readonly Float32Array[]
-  /** Of the optimiser, per weight. */
-  readonly slots: readonly (readonly Float32Array[])[]
-  /** Averaged weights; the weights themselves when nothing is averaged. */
-  readonly averaged: readonly Float32Array[]
-  readonly best: { readonly score: number; readonly epoch: number; readonly weights: readonly Float32Array[] }
-  readonly log: readonly EpochLog[]
 }
 
 export interface TrainResult {
@@ -139,8 +114,6 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   return { graph: withWeights(options.start, best.weights), epoch: best.epoch, log, notes: options.start.notes }
 }
 
-type Mutable<T> = { -readonly [K in keyof T]: T[K] }
-
 interface Run {
   readonly options: TrainOptions
   readonly data: TrainingSet
@@ -151,7 +124,7 @@ interface Run {
   readonly heldOut: Uint32Array
   readonly optimizer: Optimizer
   readonly schedule: Schedule
-  readonly state: Mutable<TrainingState>
+  readonly state: MutableState
 }
 
 interface Sessions extends AsyncDisposable {
@@ -167,6 +140,7 @@ function prepare(options: TrainOptions, data: TrainingSet): Run {
   if (held >= count) throw new RobustlyError('config', `${held} of ${count} samples held out leave none to train on`)
   const order = shuffled(count, randomStream(options.seed, 0, 'train/split'))
   const optimizer = makeOptimizer(options.optimizer)
+  const first = firstState(options.start, optimizer, options.averaging !== undefined)
   return {
     options,
     data,
@@ -177,22 +151,8 @@ function prepare(options: TrainOptions, data: TrainingSet): Run {
     heldOut: order.slice(0, held).sort(),
     optimizer,
     schedule: makeSchedule(options.schedule),
-    state: options.resume === undefined ? firstState(options, optimizer) : copied(options.resume),
+    state: options.resume === undefined ? first : resumedState(options.resume, first),
   }
-}
-
-function firstState({ start, averaging }: TrainOptions, optimizer: Optimizer): Mutable<TrainingState> {
-  const weights = start.weights.map(name => (start.graph.initializers.get(name)!.load().data as Float32Array).slice())
-  const slots = weights.map(values => Array.from({ length: optimizer.slots }, () => new Float32Array(values.length)))
-  const averaged = averaging === undefined ? weights : weights.map(values => values.slice())
-  return { epoch: 0, weights, slots, averaged, best: { score: Number.NEGATIVE_INFINITY, epoch: 0, weights }, log: [] }
-}
-
-function copied(state: TrainingState): Mutable<TrainingState> {
-  const copy = (arrays: readonly Float32Array[]) => arrays.map(values => values.slice())
-  const weights = copy(state.weights)
-  const averaged = state.averaged === state.weights ? weights : copy(state.averaged)
-  return { ...state, weights, averaged, slots: state.slots.map(copy) }
 }
 
 async function openSessions(run: Run): Promise<Sessions> {
