@@ -1,9 +1,10 @@
 /** `npm run bench`: ratios measured in one run, as a table. Exit code 1 when one misses what is required of it. */
 import { loadEngine } from '../src/runtime/engine.js'
+import { evaluationCost } from './evaluation.js'
 import { gradientCost } from './gradient.js'
 
 const engine = await loadEngine()
-const results = await gradientCost(engine)
+const results = [...(await gradientCost(engine)), ...(await evaluationCost(engine))]
 
 console.log(`ONNX Runtime ${engine.version} (${engine.kind}), one thread, medians of interleaved runs`)
 const width = Math.max(...results.map(({ name }) => name.length))

@@ -208,7 +208,7 @@ async function evaluatorOver(
       })
     },
     get runtimeSeconds() {
-      return model.runtimeSeconds
+      return model.runtimeSeconds + verifier.runtimeSeconds
     },
     [Symbol.asyncDispose]: release,
   }

@@ -14,6 +14,8 @@ export interface Verifier extends AsyncDisposable {
   readonly classes: number
   /** Scores [classes] of one sample of the data, as the file gives them: logits or probabilities. */
   scores(sample: Float32Array): Promise<Float32Array>
+  /** Wall seconds inside ONNX Runtime so far. */
+  readonly runtimeSeconds: number
 }
 
 export interface Judgement {
@@ -128,7 +130,14 @@ export async function openVerifier(
         },
       )
     }
-    return { classes, scores, [Symbol.asyncDispose]: () => session.release() }
+    return {
+      classes,
+      scores,
+      get runtimeSeconds() {
+        return session.runtimeSeconds
+      },
+      [Symbol.asyncDispose]: () => session.release(),
+    }
   } catch (error) {
     await session.release()
     throw error
