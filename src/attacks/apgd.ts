@@ -33,7 +33,8 @@ export const apgdCe = defineAttack({
   losses: () => ['cross-entropy'],
   *search(sample, threat, options, random) {
     const restarts = options.restarts ?? (threat.norm.name === 'L1' ? 5 : 1)
-    return yield* apgd(sample, threat, { ...options, restarts }, { loss: 'cross-entropy', label: sample.label }, random)
+    const loss = { loss: 'cross-entropy', label: sample.label } as const
+    return (yield* apgd(sample, threat, { ...options, restarts }, loss, random))?.point
   },
 })
 
@@ -44,7 +45,7 @@ export function* apgd(
   options: ApgdOptions & { restarts: number },
   loss: RowLoss,
   random: (restart: number) => Random,
-): Steps<'gradients'> {
+): Steps<'gradients', Best | undefined> {
   let best: Best | undefined
   for (let restart = 0; restart < options.restarts; restart++) {
     const found =
@@ -53,10 +54,10 @@ export function* apgd(
         : yield* ascend(regionOf(threat, sample.input), threat, options, loss, random(restart))
     if (best === undefined || found.loss > best.loss) best = found
   }
-  return best?.point
+  return best
 }
 
-interface Best {
+export interface Best {
   readonly point: Float32Array
   readonly loss: number
 }

@@ -11,6 +11,7 @@ import { type Outcome, type Search, schedule } from './scheduler.js'
 
 const features = 12
 const all = [...attacks.values()]
+const lossesFor = (classes: number) => [...new Set(all.flatMap(attack => attack.losses(classes)))]
 const radii: Record<NormName, number> = { Linf: 0.1, L2: 0.4, L1: 1, L0: 3 }
 
 function threatOf(norm: NormName, epsilon = radii[norm]): ThreatModel {
@@ -74,9 +75,9 @@ let mlpOracle: CompiledModel
 beforeAll(async () => {
   // Centered so that the middle of the box has margin 0.3 in favour of class 0.
   const bias = [far[0] - offset / 2 + 0.15, far[1] + offset / 2 - 0.15, far[2]]
-  linear = await compileGraph(linearGraph(rows, bias), features, 4, ['cross-entropy'])
+  linear = await compileGraph(linearGraph(rows, bias), features, 4, lossesFor(3))
   oracle = await compileGraph(linearGraph(rows, bias), features, 1, [])
-  mlp = await compileGraph(mlpGraph([features, 24, 5], 3), features, 8, ['cross-entropy'])
+  mlp = await compileGraph(mlpGraph([features, 24, 5], 3), features, 8, lossesFor(5))
   mlpOracle = await compileGraph(mlpGraph([features, 24, 5], 3), features, 1, [])
 })
 afterAll(async () => {
