@@ -3,13 +3,16 @@
  * opset, symbolic batch, simplify, typed. The result must compute what ONNX Runtime computes on the file itself.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import fc from 'fast-check'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { RobustlyError } from '../../src/errors.js'
 import { decodeModel, encodeModel } from '../../src/onnx/codec/index.js'
 import type { Graph } from '../../src/onnx/graph.js'
 import { canonicalOpset, isOperator } from '../../src/onnx/operators.js'
 import {
   canonical,
   explicitPads,
+  foldConstants,
   simplify,
   splitSoftmax,
   symbolicBatch,
@@ -99,6 +102,63 @@ describe.skipIf(!present)('real models', () => {
       expect(after.dtype).toBe(before.dtype)
       expect(bytesOf(after).equals(bytesOf(before))).toBe(true)
     }
+  })
+
+  test.each([
+    'models/mnist_colt_0.1.onnx',
+    'models/cifar10_resnet20_std.onnx',
+    'models/ch_ppocr_mobile_v2.0_cls_infer.onnx',
+    'vnn/vit_2023/onnx/ibp_3_3_8.onnx',
+  ])('%s: shapes that the graph computes are folded by a run of the graph itself', { timeout: 60_000 }, async file => {
+    const sample = rows.find(row => row.file === file)!.sample
+    const { graph } = symbolicBatch(canonical(decodeModel(read(file)).graph).graph)
+    const fixed = withBatch(graph, 2, sample)
+    const folded = await foldConstants(fixed, async (part, feeds) => {
+      await using session = await engine.createSession(
+        { bytes: encodeModel(part) },
+        { threads: 1, optimization: 'none' },
+      )
+      return await session.run(feeds)
+    })
+    const { nodes, types } = await typed(folded, engine)
+    expect(nodes.filter(node => ['Shape', 'ConstantOfShape', 'Cast'].includes(node.op))).toEqual([])
+    const shape = types.get(folded.inputs[0]!.name)!.shape
+    const x = float32(noise(4, sizeOf(shape), 1), shape)
+    const [got, wanted] = [
+      await run(engine, encodeModel(folded), folded, x),
+      await run(engine, encodeModel(fixed), fixed, x),
+    ]
+    expectClose([...got.data], [...wanted.data])
+  })
+
+  test('bytes of a real model changed at random give a model or a clear error, quickly', { timeout: 60_000 }, () => {
+    const bytes = read('models/mnist_cntk.onnx')
+    // Nodes and names are at both ends; in the middle are weights, where nothing can go wrong.
+    const position = fc.oneof(
+      fc.nat(3000),
+      fc.nat(3000).map(back => bytes.length - 1 - back),
+      fc.nat(bytes.length - 1),
+    )
+    const edit = fc.record({ at: position, remove: fc.nat(4), insert: fc.uint8Array({ maxLength: 4 }) })
+    fc.assert(
+      fc.property(fc.array(edit, { minLength: 1, maxLength: 8 }), edits => {
+        let mutated = Buffer.from(bytes)
+        for (const { at, remove, insert } of edits) {
+          mutated = Buffer.concat([mutated.subarray(0, at), insert, mutated.subarray(at + remove)])
+        }
+        const started = performance.now()
+        try {
+          const { graph } = decodeModel(mutated)
+          for (const constant of graph.initializers.values()) constant.load()
+          const symbolic = symbolicBatch(splitSoftmax(canonical(graph).graph).graph)
+          encodeModel(withBatch(symbolic.graph, 2))
+        } catch (error) {
+          if (!(error instanceof RobustlyError)) throw error
+        }
+        expect(performance.now() - started).toBeLessThan(2000)
+      }),
+      { numRuns: 500 },
+    )
   })
 
   test.each(rows)('$file', { timeout: 60_000 }, async row => {

@@ -275,6 +275,17 @@ describe('canonical', () => {
     expect(() => canonical(graph)).toThrow(/node "the (Batch|Group)Normalization y"/)
   })
 
+  test.each([
+    ['no input', node('Clip', [], ['y']), 9],
+    ['too few inputs', node('Add', ['x'], ['y']), 21],
+    ['an absent input', node('Add', ['', 'x'], ['y']), 21],
+    ['too many inputs', node('Relu', ['x', 'x'], ['y']), 21],
+  ])('a node with %s is refused, naming it', (_, bad, opset) => {
+    expect(() => canonical(graphOf({ opset, input: [2], nodes: [bad] }))).toThrow(
+      `node "the ${bad.op} y" (${bad.op}) has`,
+    )
+  })
+
   test('operators newer than the canonical opset are refused, all of them by name', () => {
     const nodes = [node('Swish', ['x'], ['h']), node('RMSNormalization', ['h', 'x'], ['y'])]
     expect(() => canonical(graphOf({ opset: 24, input: [2, 3], nodes }))).toThrow(/Swish.*RMSNormalization/)

@@ -361,10 +361,13 @@ describe('bad input', () => {
     // graph > node > attribute > graph > …
     for (let level = 0; level < 1000; level++) for (const field of [6, 5, 1]) wrap(field)
     wrap(7)
-    const started = performance.now()
-    const error = failure(() => decodeModel(Uint8Array.of(8, 8, ...nested)))
-    expect(performance.now() - started).toBeLessThan(100)
-    expect(error.code).toBe('model-unreadable')
+    // The fastest of three: the machine may be busy with other tests.
+    const times = [1, 2, 3].map(() => {
+      const started = performance.now()
+      expect(failure(() => decodeModel(Uint8Array.of(8, 8, ...nested))).code).toBe('model-unreadable')
+      return performance.now() - started
+    })
+    expect(Math.min(...times)).toBeLessThan(100)
   })
 
   test.each([

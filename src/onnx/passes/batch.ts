@@ -5,7 +5,7 @@
  * That is a guess: whoever uses the result must compare one run of B samples with B runs of the original file.
  */
 import { RobustlyError } from '../../errors.js'
-import { int64, type Shape, toNumbers } from '../../tensor/tensor.js'
+import { int64, type Shape } from '../../tensor/tensor.js'
 import type { Dim, Graph, Node, ValueInfo } from '../graph.js'
 import {
   Additions,
@@ -162,7 +162,9 @@ class BatchWalk {
 
   constantOf(name: string | undefined): number[] | undefined {
     const constant = this.#graph.initializers.get(name ?? '')
-    return constant?.dtype === 'int64' ? toNumbers(constant.load()) : undefined
+    if (constant?.dtype !== 'int64' || constant.shape.length > 1) return undefined
+    const numbers = Array.from(constant.load().data as BigInt64Array, Number)
+    return numbers.every(Number.isSafeInteger) ? numbers : undefined
   }
 
   constant(values: readonly number[], wish: string): string {

@@ -3,7 +3,7 @@ import { RobustlyError } from '../../errors.js'
 import type { DataType } from '../../tensor/tensor.js'
 import { newestOpset } from '../codec/index.js'
 import type { Attribute, Graph, Node } from '../graph.js'
-import { canonicalOpset } from '../operators.js'
+import { canonicalOpset, isOperator, operators } from '../operators.js'
 import { Additions, listed, namesOf, type Rewritten, statedShapes } from './pass.js'
 import { type StepContext, versionSteps } from './versions.js'
 
@@ -33,12 +33,24 @@ export function canonical(graph: Graph): Rewritten {
   refuseNewer(graph, opset)
   const names = namesOf(graph)
   const upgraded = opset < canonicalOpset ? upgrade(graph, opset, names) : graph
+  for (const node of upgraded.nodes) if (isOperator(node)) checkCounts(node, operators[node.op].inputs)
   const domains = new Set([''])
   collectDomains(upgraded, domains)
   const opsets = new Map([...graph.opsets].filter(([domain]) => domains.has(domain)).concat([['', canonicalOpset]]))
   const notes =
     opset === canonicalOpset ? [] : [`Operators were brought from opset ${opset} to opset ${canonicalOpset}.`]
   return { graph: withOpsets(upgraded, opsets), notes }
+}
+
+/** So that nobody later meets an input that is not there. */
+function checkCounts(node: Node, [least, most]: readonly [number, number]): void {
+  const enough = node.inputs.length >= least && !node.inputs.slice(0, least).includes('')
+  if (enough && node.inputs.length <= most && node.outputs.some(name => name !== '')) return
+  const expected = least === most ? `${least}` : `${least} to ${most}`
+  throw new RobustlyError(
+    'model-invalid',
+    `node "${node.name}" (${node.op}) has the inputs [${node.inputs}] and the outputs [${node.outputs}]; ${expected} inputs and an output are needed`,
+  )
 }
 
 /** Operators that came after the canonical opset: the versions after it are only otherwise harmless. */
@@ -88,6 +100,7 @@ function upgradeNode(node: Node, opset: number, context: StepContext): readonly 
   let nodes: readonly Node[] = [node]
   for (const step of versionSteps.get(node.op) ?? []) {
     if (step.since <= opset) continue
+    if (node.inputs.length === 0 || node.outputs.length === 0) checkCounts(node, [1, Number.POSITIVE_INFINITY])
     nodes = nodes.flatMap(each => (each.op === node.op ? step.upgrade(each, context) : [each]))
   }
   return nodes
