@@ -4,7 +4,7 @@ import { type Random, randomStream } from '../random.js'
 import { type Engine, loadEngine } from '../runtime/engine.js'
 import { float32 } from '../tensor/tensor.js'
 import { norms } from '../threat/threat.js'
-import { type TrainingState, type TrainOptions, train } from './train.js'
+import { type StepProgress, type TrainingState, type TrainOptions, train } from './train.js'
 import { startFromArchitecture } from './trainable.js'
 import type { TrainingSet } from './training-set.js'
 import { decodeState, encodeState } from './training-state.js'
@@ -56,6 +56,31 @@ function toy(data: TrainingSet, changes: Partial<TrainOptions> = {}): TrainOptio
   }
 }
 
+/** Weights w [2, 2] and bias [2], in float64: dL/dlogits = (softmax - onehot) / n. */
+function adamOnLogisticRegression(data: TrainingSet, initial: readonly number[], steps: number, rate: number) {
+  const w = [...initial]
+  const [m, v] = [w.map(() => 0), w.map(() => 0)]
+  for (let step = 1; step <= steps; step++) {
+    const g = w.map(() => 0)
+    data.labels.forEach((label, i) => {
+      const [x, y] = [data.inputs[2 * i]!, data.inputs[2 * i + 1]!]
+      const z = [0, 1].map(k => w[2 * k]! * x + w[2 * k + 1]! * y + w[4 + k]!)
+      for (const k of [0, 1]) {
+        const slope = (1 / (1 + Math.exp(z[1 - k]! - z[k]!)) - Number(k === label)) / data.labels.length
+        g[2 * k]! += slope * x
+        g[2 * k + 1]! += slope * y
+        g[4 + k]! += slope
+      }
+    })
+    for (let i = 0; i < w.length; i++) {
+      m[i] = 0.9 * m[i]! + 0.1 * g[i]!
+      v[i] = 0.999 * v[i]! + 0.001 * g[i]! ** 2
+      w[i]! -= (rate * m[i]!) / (1 - 0.9 ** step) / (Math.sqrt(v[i]! / (1 - 0.999 ** step)) + 1e-8)
+    }
+  }
+  return w
+}
+
 const bytesOf = async (options: TrainOptions) => Buffer.from(encodeModel((await train(options)).graph))
 
 describe('standard training', () => {
@@ -70,6 +95,29 @@ describe('standard training', () => {
       expect(log[39]!.loss).toBeLessThan(0.1)
       expect(log[39]).toMatchObject({ epoch: 40, clean: 1, robust: undefined, epsilon: 0 })
     }
+  })
+
+  it('takes the steps of Adam on logistic regression', async () => {
+    const data = points(32, separable, randomStream(8, 0, 'test'))
+    const architecture = { architecture: 'mlp', dense: [] } as const
+    const start = startFromArchitecture(architecture, [2], 2, randomStream(7, 0, 'test/initial'))
+    const { graph } = await train(toy(data, { start, batch: 100, epochs: 3, learningRate: 0.1 }))
+    const initial = start.weights.flatMap(name => [
+      ...(start.graph.initializers.get(name)!.load().data as Float32Array),
+    ])
+    const trained = start.weights.flatMap(name => [...(graph.initializers.get(name)!.load().data as Float32Array)])
+    expect(trained).toEqual(adamOnLogisticRegression(data, initial, 3, 0.1).map(value => expect.closeTo(value, 4)))
+  })
+
+  it('shuffles anew in each epoch and sees every sample once', async () => {
+    const data = points(64, separable, randomStream(9, 0, 'test'))
+    const losses: number[] = []
+    const onStep = ({ loss }: StepProgress) => losses.push(loss)
+    await train(toy(data, { epochs: 2, batch: 16, learningRate: 1e-30, onStep }))
+    const [first, second] = [losses.slice(0, 4), losses.slice(4)]
+    const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0)
+    expect(second).not.toEqual(first)
+    expect(sum(second)).toBeCloseTo(sum(first), 5)
   })
 
   it('trains a CNN on images, shifted and averaged', async () => {
