@@ -191,7 +191,7 @@ describe.each(['native', 'wasm'] as const)('%s engine', kind => {
     expect(types.get('y')).toEqual({ dtype: 'float32', shape: ['N', 3] })
   })
 
-  test('simplifies where files can be written, and leaves none behind', async () => {
+  test('simplifies, and leaves no files behind', async () => {
     const b = new GraphBuilder('fold')
     const x = b.input('x', 'float32', [2])
     b.output(b.add(x, b.exp(b.constant(float32([0, 1])))), 'y')
@@ -200,10 +200,8 @@ describe.each(['native', 'wasm'] as const)('%s engine', kind => {
     const had = await folders()
     const after = await (await engine).simplify({ bytes: before })
     expect(await folders()).toEqual(had)
-    expect((await engine).simplifies).toBe(kind === 'native')
-    if (kind === 'wasm') return expect(after).toBe(before)
     const { graph: simple } = decodeModel(after)
-    expect(simple.nodes.map(node => node.op)).toEqual(['Add'])
+    expect(simple.nodes.map(node => node.op).filter(op => op !== 'Identity')).toEqual(['Add'])
     expect(simple.outputs).toEqual([info('y', 'float32', [2])])
   })
 

@@ -1,7 +1,9 @@
 /** ONNX Runtime, native or WebAssembly, as the engine of this program. Portable: what needs a file system is passed in. */
 import type * as ort from 'onnxruntime-web'
 import { RobustlyError } from '../errors.js'
+import { decodeModel, encodeModel } from '../onnx/codec/index.js'
 import type { GraphEngine, ModelSource } from '../onnx/engine.js'
+import { foldConstants } from '../onnx/passes/fold.js'
 import { printable } from '../printable.js'
 import { creationError } from './ort-errors.js'
 import { type Session, wrapSession } from './session.js'
@@ -22,8 +24,6 @@ export interface Engine extends GraphEngine {
   readonly version: string
   /** Why this kind runs when it was not the first choice, in one sentence for people. */
   readonly notice: string | undefined
-  /** Whether `simplify` does anything: WebAssembly cannot write the simplified model and gives back the model as it is. */
-  readonly simplifies: boolean
   /** Execution providers that this build of ONNX Runtime offers; only 'cpu' is used. */
   readonly providers: readonly string[]
   /** Throws RobustlyError: 'model-unreadable', 'model-invalid', 'model-unsupported' or 'memory-limit'. */
@@ -41,7 +41,7 @@ export interface OrtHost {
   resolve(source: ModelSource): Promise<{ model: string | Uint8Array; options?: ort.InferenceSession.SessionOptions }>
   /**
    * Calls `write` with the path of a file that does not exist yet and gives back what was written there. Absent where
-   * ONNX Runtime cannot write files; models are then used as they are.
+   * ONNX Runtime cannot write files; constants are then folded by a run, and nothing is fused.
    */
   readonly capture?: (write: (path: string) => Promise<void>) => Promise<Uint8Array>
 }
@@ -66,7 +66,6 @@ export function engineOver(host: OrtHost): Engine {
     kind: host.kind,
     version: host.version,
     notice: host.notice,
-    simplifies: host.capture !== undefined,
     providers: host.providers,
     createSession: async (source, { threads, optimization = 'all' }) => {
       if (!Number.isInteger(threads) || threads < 1) throw new RangeError(`a session cannot have ${threads} threads`)
@@ -77,7 +76,7 @@ export function engineOver(host: OrtHost): Engine {
     },
     simplify: async source => {
       const { capture } = host
-      if (capture === undefined) return bytesOf(await host.resolve(source))
+      if (capture === undefined) return folded(bytesOf(await host.resolve(source)), open)
       return capture(async path => {
         const options = { graphOptimizationLevel: 'basic', optimizedModelFilePath: path, intraOpNumThreads: 1 } as const
         await (await open(source, options)).release()
@@ -89,6 +88,21 @@ export function engineOver(host: OrtHost): Engine {
       return new Map(session.outputs.map(({ name, dtype, shape }) => [name, { dtype, shape }]))
     },
   }
+}
+
+async function folded(
+  bytes: Uint8Array,
+  open: (source: ModelSource, options: ort.InferenceSession.SessionOptions) => Promise<Session>,
+): Promise<Uint8Array> {
+  const { graph, functions } = decodeModel(bytes)
+  const simple = await foldConstants(graph, async (part, feeds) => {
+    await using session = await open(
+      { bytes: encodeModel(part, { functions }) },
+      { graphOptimizationLevel: 'disabled' },
+    )
+    return await session.run(feeds)
+  })
+  return encodeModel(simple, { functions })
 }
 
 function baseOptions(kind: EngineKind): ort.InferenceSession.SessionOptions {

@@ -11,7 +11,6 @@ import {
   symbolicBatch,
   typed,
   withBatch,
-  withNormalization,
 } from '../../src/onnx/passes/index.js'
 import { type Engine, loadEngine } from '../../src/runtime/engine.js'
 import { bool, float32, int64, type Shape, sizeOf, type Tensor } from '../../src/tensor/tensor.js'
@@ -406,47 +405,6 @@ describe('splitSoftmax', () => {
       outputShape: ['n', 5],
     })
     expect(splitSoftmax(before)).toEqual({ graph: before, notes: [] })
-  })
-})
-
-describe('withNormalization', () => {
-  const model = (input: Shape): Graph => graphOf({ input, nodes: [node('Relu', ['x'], ['y'])] })
-  const expected = (x: Tensor & { dtype: 'float32' }, channel: (i: number) => number, mean: number[], std: number[]) =>
-    [...x.data].map((value, i) => Math.max(0, (value - mean[channel(i)]!) / std[channel(i)]!))
-
-  test.each([
-    ['NCHW', [2, 3, 2, 2], (i: number) => Math.floor(i / 4) % 3],
-    ['NHWC', [2, 2, 2, 3], (i: number) => i % 3],
-    ['NCHW', [4, 3], (i: number) => i % 3],
-  ] as const)('per channel, %s, shape %j', async (layout, shape, channel) => {
-    const [mean, std] = [
-      [0.1, -0.2, 0.3],
-      [0.5, 2, 1],
-    ]
-    const x = numbers(shape)
-    const [y] = await run(withNormalization(model(shape), { mean, std, layout }).graph, x)
-    expected(x, channel, mean, std).forEach((value, i) => {
-      expect(Number(y!.data[i])).toBeCloseTo(value, 5)
-    })
-  })
-
-  test('scalars, scale and reversed channels', async () => {
-    const x = numbers([1, 3, 1, 2])
-    const options = { mean: [10], std: [2], scale: 255, reverseChannels: true }
-    const [y] = await run(withNormalization(model([1, 3, 1, 2]), options).graph, x)
-    const order = [4, 5, 2, 3, 0, 1]
-    order.forEach((from, i) => {
-      expect(Number(y!.data[i])).toBeCloseTo(Math.max(0, (x.data[from]! * 255 - 10) / 2), 3)
-    })
-  })
-
-  test.each([
-    [{ mean: [0], std: [0] }, /greater than zero/],
-    [{ mean: [Number.NaN], std: [1] }, /must be numbers/],
-    [{ mean: [0, 1], std: [1] }, /2 numbers, the input has 3 channels/],
-    [{ mean: [], std: [1] }, /must be numbers/],
-  ])('%j is refused', (options, message) => {
-    expect(() => withNormalization(model([1, 3, 2, 2]), options)).toThrow(message)
   })
 })
 
