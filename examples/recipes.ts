@@ -8,15 +8,14 @@ export interface Recipe {
   readonly training: Omit<TrainOptions, 'engine' | 'start' | 'data' | 'threat' | 'threads'>
 }
 
-/** 1,000 training images are held out; PGD of 40 steps measures robust accuracy on them after each epoch. */
-const validation = { count: 1000, steps: 40, stepSize: 0.02 }
+/** 1,000 training images are held out; PGD of so many steps measures robust accuracy on them after each epoch. */
+const held = (steps: number) => ({ count: 1000, steps, stepSize: 0.8 / steps })
 
 const common = {
   optimizer: { optimizer: 'adam' },
   schedule: { schedule: 'one-cycle' },
   batch: 64,
   seed: 0,
-  validation,
 } as const
 
 export const recipes: ReadonlyMap<string, Recipe> = new Map([
@@ -25,7 +24,7 @@ export const recipes: ReadonlyMap<string, Recipe> = new Map([
     {
       description: 'a standard CNN',
       architecture: { architecture: 'cnn', channels: [16, 32], dense: [64] },
-      training: { ...common, objective: 'standard', learningRate: 0.003, epochs: 8, shift: 1 },
+      training: { ...common, objective: 'standard', learningRate: 0.003, epochs: 8, shift: 1, validation: held(10) },
     },
   ],
   [
@@ -33,7 +32,7 @@ export const recipes: ReadonlyMap<string, Recipe> = new Map([
     {
       description: 'a small multi-layer perceptron',
       architecture: { architecture: 'mlp', dense: [128, 64] },
-      training: { ...common, objective: 'standard', learningRate: 0.002, epochs: 10 },
+      training: { ...common, objective: 'standard', learningRate: 0.002, epochs: 10, validation: held(10) },
     },
   ],
   [
@@ -48,6 +47,7 @@ export const recipes: ReadonlyMap<string, Recipe> = new Map([
         epsilonWarmUp: 3,
         learningRate: 0.002,
         epochs: 14,
+        validation: held(40),
         keep: 'best',
       },
     },

@@ -63,7 +63,7 @@ function printEpoch({ epoch, learningRate, epsilon, loss, clean, robust, seconds
     `epsilon ${epsilon.toFixed(3)}`,
     `loss ${loss.toFixed(4)}`,
     `clean ${percent(clean)}`,
-    `PGD-40 ${percent(robust)}`,
+    `under PGD ${percent(robust)}`,
     `${seconds.toFixed(0)} s`,
   ]
   console.log(columns.join('  '))
