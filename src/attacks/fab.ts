@@ -80,7 +80,7 @@ export function* approach(run: Run, point: Float32Array): Steps<'gradients', voi
   const { input } = sample
   const norm = threat.norm.name as HyperplaneNorm
   const box = boxOf(sample, threat)
-  const projector = hyperplaneProjector(norm, input.length)
+  const projector = hyperplaneProjector(norm, box)
   const fromPoint = new Float64Array(input.length)
   const fromInput = new Float64Array(input.length)
 
@@ -88,8 +88,8 @@ export function* approach(run: Run, point: Float32Array): Steps<'gradients', voi
     const { value, normal } = yield* nearestBoundary(run, norm, point)
     let atInput = value
     for (let i = 0; i < input.length; i++) atInput += normal[i] * (input[i] - point[i])
-    projector.step(point, normal, value, box, fromPoint)
-    projector.step(input, normal, atInput, box, fromInput)
+    projector.step(point, normal, value, fromPoint)
+    projector.step(input, normal, atInput, fromInput)
 
     const [here, there] = [Math.max(lengths[norm](fromPoint), 1e-8), Math.max(lengths[norm](fromInput), 1e-8)]
     const alpha = Math.min(here / (here + there), options.alphaMax)

@@ -23,41 +23,52 @@ export interface HyperplaneProjector {
    * hyperplane, the step to the corner nearest to it. Features of zero weight stay. The point must lie in the bounds.
    * @param value value of the linear function at the point
    */
-  step(point: Float32Array, normal: Float32Array, value: number, bounds: Bounds, out: Float64Array): void
+  step(point: Float32Array, normal: Float32Array, value: number, out: Float64Array): void
 }
 
-/** A projector for points of so many features: holds its scratch space. */
-export function hyperplaneProjector(norm: HyperplaneNorm, features: number): HyperplaneProjector {
-  const weights = new Float64Array(features)
-  const rooms = new Float64Array(features)
-  const index = new Int32Array(features)
-  const share = shares[norm]
+/** A projector inside these bounds: holds its scratch space. */
+export function hyperplaneProjector(norm: HyperplaneNorm, { low, high }: Bounds): HyperplaneProjector {
+  const features = low.length
+  const movable: Movable = {
+    weights: new Float64Array(features),
+    rooms: new Float64Array(features),
+    index: new Int32Array(features),
+    count: 0,
+  }
+  const share = shares[norm](features)
+  // Both bounds in one array: the sign bit of the slope chooses by arithmetic, for signs of gradients defeat branch prediction.
+  const bounds = new Float32Array(2 * features)
+  bounds.set(low)
+  bounds.set(high, features)
 
   return {
-    step(point, normal, value, { low, high }, out) {
-      const away = value > 0 ? 1 : -1
-      let count = 0
-      let reach = 0
+    step(point, normal, value, out) {
       out.fill(0)
       if (value === 0) return
+      const bits = new Int32Array(normal.buffer, normal.byteOffset, features)
+      const flip = value > 0 ? 0 : -1
+      const { weights, rooms, index } = movable
+      let count = 0
+      let reach = 0
       for (let i = 0; i < features; i++) {
-        const slope = normal[i] * away
-        if (slope === 0) continue
-        const room = slope > 0 ? point[i] - low[i] : high[i] - point[i]
-        if (!(room > 0)) continue
-        weights[count] = Math.abs(slope)
+        const rises = (bits[i] ^ flip) >>> 31
+        const weight = Math.abs(normal[i])
+        const room = Math.abs(point[i] - bounds[i + features * rises])
+        if (!(weight > 0 && room > 0)) continue
+        weights[count] = weight
         rooms[count] = room
         index[count++] = i
-        reach += Math.abs(slope) * room
+        reach += weight * room
       }
+      movable.count = count
       if (reach <= Math.abs(value)) for (let k = 0; k < count; k++) out[index[k]] = rooms[k]
-      else share({ weights, rooms, index, count }, Math.abs(value), out)
-      for (let i = 0; i < features; i++) if (normal[i] * away > 0) out[i] = -out[i]
+      else share(movable, Math.abs(value), out)
+      for (let i = 0; i < features; i++) out[i] *= 2 * ((bits[i] ^ flip) >>> 31) - 1
     },
   }
 }
 
-/** The features that can move: |w|, room and position of the first `count`. May be reordered. */
+/** The features that can move: |w|, room and position of the first `count`. May be reordered and overwritten. */
 interface Movable {
   readonly weights: Float64Array
   readonly rooms: Float64Array
@@ -68,52 +79,99 @@ interface Movable {
 /** Writes the moves m >= 0 that gain exactly `gain`, which is in reach. */
 type Share = (movable: Movable, gain: number, out: Float64Array) => void
 
-const shares: { readonly [N in HyperplaneNorm]: Share } = {
-  Linf(movable, gain, out) {
-    const t = newton(movable, gain, () => 1)
-    const { rooms, index, count } = movable
-    for (let k = 0; k < count; k++) out[index[k]] = Math.min(t, rooms[k])
+/** By norm, for so many features at most. */
+const shares: { readonly [N in HyperplaneNorm]: (features: number) => Share } = {
+  Linf(features) {
+    const ones = new Float64Array(features).fill(1)
+    return (movable, gain, out) => newton(movable, ones, gain, out)
   },
-  L2(movable, gain, out) {
-    const t = newton(movable, gain, weight => weight)
-    const { weights, rooms, index, count } = movable
-    for (let k = 0; k < count; k++) out[index[k]] = Math.min(t * weights[k], rooms[k])
+  L2(features) {
+    const speeds = new Float64Array(features)
+    return (movable, gain, out) => {
+      speeds.set(movable.weights)
+      newton(movable, speeds, gain, out)
+    }
   },
-  L1: heaviestFirst,
+  L1(features) {
+    const buckets = new Float64Array(Math.min(1024, features))
+    return (movable, gain, out) => heaviestFirst(movable, buckets, gain, out)
+  },
 }
 
 /**
  * The t with sum |w_i| min(t speed_i, room_i) = gain. Newton's method from the left on a concave function: every iterate stays at or
- * below the root, so that a feature that has reached the box at t will have done so at the root; it is swapped behind the active ones,
- * and each pass goes over the active ones only.
+ * below the root, so that a feature that has reached the box at t will have done so at the root; it takes its room and leaves, and
+ * each pass goes over the rest only.
  */
-function newton({ weights, rooms, index, count }: Movable, gain: number, speed: (weight: number) => number): number {
+function newton(
+  { weights, rooms, index, count }: Movable,
+  speeds: Float64Array,
+  gain: number,
+  out: Float64Array,
+): void {
   let active = count
   let left = gain
-  let t = 0
+  let slope = 0
+  for (let k = 0; k < active; k++) slope += weights[k] * speeds[k]
+  let t = left / slope
   for (;;) {
-    let slope = 0
-    for (let k = 0; k < active; k++) slope += weights[k] * speed(weights[k])
-    t = left / slope
-    const before = active
-    for (let k = 0; k < active; ) {
-      if (t * speed(weights[k]) < rooms[k]) {
-        k++
-        continue
+    let kept = 0
+    slope = 0
+    for (let k = 0; k < active; k++) {
+      const speed = speeds[k]
+      const room = rooms[k]
+      const weight = weights[k]
+      if (t * speed < room) {
+        speeds[kept] = speed
+        rooms[kept] = room
+        weights[kept] = weight
+        index[kept++] = index[k]
+        slope += weight * speed
+      } else {
+        out[index[k]] = room
+        left -= weight * room
       }
-      left -= weights[k] * rooms[k]
-      swap(weights, k, --active)
-      swap(rooms, k, active)
-      swap(index, k, active)
     }
-    if (active === before) return t
-    // Only rounding can use up all features although the gain is in reach: then all of them move all the way.
-    if (active === 0 || left <= 0) return active === 0 ? Number.POSITIVE_INFINITY : t
+    if (kept === active || kept === 0) break
+    active = kept
+    // Below the last t only by rounding.
+    t = Math.max(t, left / slope)
   }
+  if (active > 0) for (let k = 0; k < active; k++) out[index[k]] = Math.min(t * speeds[k], rooms[k])
 }
 
-/** Quickselect on the weights, by gain: each pass partitions and keeps the side in which the gain is used up. */
-function heaviestFirst({ weights, rooms, index, count }: Movable, gain: number, out: Float64Array): void {
+/**
+ * Selects the weight at which the gain is used up: a histogram of gains over the weights finds its bucket, quickselect the place inside.
+ */
+function heaviestFirst(movable: Movable, buckets: Float64Array, gain: number, out: Float64Array): void {
+  const { weights, rooms, index, count } = movable
+  let heaviest = 0
+  for (let k = 0; k < count; k++) if (weights[k] > heaviest) heaviest = weights[k]
+  const top = buckets.length - 1
+  const scale = top / heaviest
+  buckets.fill(0)
+  for (let k = 0; k < count; k++) buckets[(weights[k] * scale) | 0] += weights[k] * rooms[k]
+  let bucket = top
+  let left = gain
+  while (bucket > 0 && buckets[bucket] <= left) left -= buckets[bucket--]
+  let within = 0
+  for (let k = 0; k < count; k++) {
+    const at = (weights[k] * scale) | 0
+    if (at < bucket) continue
+    if (at > bucket) {
+      out[index[k]] = rooms[k]
+      continue
+    }
+    weights[within] = weights[k]
+    rooms[within] = rooms[k]
+    index[within++] = index[k]
+  }
+  movable.count = within
+  quickselect(movable, left, out)
+}
+
+/** By weight, on gains: each pass partitions into three and keeps the side in which the gain is used up. */
+function quickselect({ weights, rooms, index, count }: Movable, gain: number, out: Float64Array): void {
   let low = 0
   let high = count
   let left = gain
