@@ -26,7 +26,7 @@ export interface Client<P extends Protocol<P>> {
   readonly worker: WorkerProcess
   /**
    * Rejects with the RobustlyError that the worker threw, or with 'worker-lost', 'memory-limit' or 'time-limit' when
-   * its process ended first. The worker works on one call at a time, in order.
+   * its process ended first. Calls start in order and may overlap where the worker awaits something.
    */
   call<M extends keyof P & string>(
     method: M,
@@ -108,27 +108,30 @@ export function connect<P extends Protocol<P>>(worker: WorkerProcess): Client<P>
 export function deadline(worker: WorkerProcess, seconds: number): () => void {
   const expire = () => worker.kill('time-limit')
   let timer = setTimeout(expire, seconds * 1000)
+  let over = false
   const stopListening = worker.onMessage(() => {
     clearTimeout(timer)
-    timer = setTimeout(expire, seconds * 1000)
+    // The message that ends the watch still comes by here.
+    if (!over) timer = setTimeout(expire, seconds * 1000)
   })
   return () => {
+    over = true
     clearTimeout(timer)
     stopListening()
   }
 }
 
 /**
- * The worker's end: answers calls, one at a time, until the parent goes away. Terminal signals are left to the
- * parent, which decides what becomes of the work. Does nothing useful in a process that has no parent channel.
+ * The worker's end: answers calls until the parent goes away. Handlers start in the order of the calls; one that awaits
+ * lets the next one in. Terminal signals are left to the parent, which decides what becomes of the work. Does nothing
+ * useful in a process that has no parent channel.
  */
 export function serve<P extends Protocol<P>>(handlers: Handlers<P>): void {
   const send = process.send?.bind(process)
   if (send === undefined) throw new RobustlyError('usage', 'a worker module is started by robustly, not by hand')
   dieWithParent()
-  let queue = Promise.resolve()
   process.on('message', message => {
-    queue = queue.then(() => answer(handlers, message as Request, reply => void send(reply)))
+    void answer(handlers, message as Request, reply => void send(reply))
   })
 }
 

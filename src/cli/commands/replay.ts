@@ -1,0 +1,65 @@
+/** `robustly replay`: verify every adversarial example of a run again. */
+import { Option } from 'commander'
+import { replay as run } from '../../jobs/replay.js'
+import type { ReplayFindings } from '../../jobs/replay-run.js'
+import { printable } from '../../printable.js'
+import { grouped } from '../../report/terminal.js'
+import { type Environment, hasUnicode } from '../environment.js'
+import { startReporter } from '../progress.js'
+import type { CommandEntry } from './command.js'
+
+interface Options {
+  model?: string
+  data?: string
+  engine?: 'native' | 'wasm'
+  json?: boolean
+  quiet?: boolean
+}
+
+export const replay: CommandEntry = {
+  name: 'replay',
+  summary: 'verify every adversarial example of a run again, on the original model file',
+  examples: ['robustly replay runs/2026-01-31T12-00-00Z-model', 'robustly replay runs/a --model elsewhere/model.onnx'],
+  define(command, act, environment) {
+    command
+      .argument('<run>', 'the run folder')
+      .option('--model <file>', 'the model, where it has moved; its hash must be the same')
+      .option('--data <path>', 'the data, where they have moved; their hash must be the same')
+      .addOption(new Option('--engine <name>', 'which ONNX Runtime').choices(['native', 'wasm']))
+      .option('--json', 'print JSON')
+      .option('--quiet', 'no progress')
+      .action((folder: string, options: Options) => act(() => replayCommand(folder, options, environment)))
+  },
+}
+
+async function replayCommand(folder: string, options: Options, environment: Environment): Promise<number> {
+  const reporter = startReporter(environment, { quiet: options.quiet ?? false })
+  const { model, data, engine } = options
+  const onProgress = reporter.progress
+  const findings = await run(folder, { model, data, engine, onProgress, signal: environment.signal }).finally(
+    reporter.end,
+  )
+  environment.stdout.write(
+    options.json ? `${JSON.stringify(findings, null, 2)}\n` : describe(findings, hasUnicode(environment)),
+  )
+  return findings.refuted + findings.damaged > 0 ? 1 : findings.records < findings.expected ? 4 : 0
+}
+
+function describe(findings: ReplayFindings, unicode: boolean): string {
+  const { records, expected, confirmedAdversarial, confirmedMisclassified, withoutProof, refuted, damaged } = findings
+  const rows: [string, number][] = [
+    ['adversarial examples confirmed', confirmedAdversarial],
+    ['misclassified clean samples confirmed', confirmedMisclassified],
+    ['refuted', refuted],
+    ['without anything to replay (robust or without a verdict)', withoutProof],
+  ]
+  if (damaged > 0) rows.push(['damaged or doubled lines', damaged])
+  if (records < expected) rows.push(['samples without a record: the run is not complete', expected - records])
+  const width = Math.max(...rows.map(([, count]) => grouped(count).length))
+  const lines = rows.map(([text, count]) => `  ${grouped(count).padStart(width)}  ${text}`)
+  const sign = unicode ? '·' : '-'
+  const reasons = findings.refutations.map(({ index, reason }) => `    ${sign} sample ${index}: ${printable(reason)}`)
+  const verdict =
+    refuted + damaged > 0 ? 'The run does not hold.' : 'Every broken verdict holds on the original model file.'
+  return `\n${[...lines, ...reasons, '', `  ${verdict}`].join('\n')}\n`
+}

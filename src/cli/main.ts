@@ -1,0 +1,28 @@
+#!/usr/bin/env node
+/** The entry of the command line. */
+import { type Environment, Interrupted } from './environment.js'
+import { runProgram } from './program.js'
+
+const controller = new AbortController()
+for (const name of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(name, () => {
+    const reason = new Interrupted(name)
+    if (controller.signal.aborted) process.exit(reason.exitCode)
+    controller.abort(reason)
+  })
+}
+// A reader that went away (`| head`) is no error: the work goes on, its words are dropped.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error
+  })
+}
+const environment: Environment = {
+  stdout: process.stdout,
+  stderr: process.stderr,
+  variables: process.env,
+  platform: process.platform,
+  argv: process.argv.slice(2),
+  signal: controller.signal,
+}
+process.exitCode = await runProgram(environment.argv, environment)

@@ -1,0 +1,142 @@
+/**
+ * Numbers from records, and from nothing else: accuracies with confidence intervals, and what each attack did. Records are
+ * added one at a time; nothing grows with their number.
+ */
+import { RobustlyError } from '../errors.js'
+import type { Attempt, SampleRecord } from './record.js'
+import type { EvaluationSpec } from './spec.js'
+
+export interface Rate {
+  /** correct / count */
+  readonly value: number
+  readonly correct: number
+  readonly count: number
+  /** 95 % confidence interval of the rate over samples like these. */
+  readonly interval: readonly [number, number]
+}
+
+export interface AttackTally {
+  readonly name: string
+  /** Samples on which it ran. */
+  readonly attempted: number
+  /** Samples for which it found a verified adversarial example. */
+  readonly broken: number
+  /** Samples it left without a verdict, because an answer of the model was not finite. */
+  readonly failed: number
+  /** attempted - broken - failed */
+  readonly robustAfter: number
+  readonly queries: { readonly forward: number; readonly gradient: number }
+  /** Samples it left standing on which every gradient it was given was zero. */
+  readonly blind: number
+}
+
+export interface Tally {
+  readonly standard: Rate
+  /** A sample without a verdict does not count as robust. */
+  readonly robust: Rate
+  /** In the order of the plan. */
+  readonly attacks: readonly AttackTally[]
+  /** Samples without a verdict. */
+  readonly unknown: number
+  /** Samples for which the model's answer to the clean input is not known or not finite. */
+  readonly unpredicted: number
+  /** Why samples have no verdict, most frequent first; at most `reasonsKept` reasons, the rest in one line. */
+  readonly reasons: readonly { readonly error: string; readonly count: number }[]
+  /** How many different classes the clean samples were given, and have. */
+  readonly predictedClasses: number
+  readonly labelledClasses: number
+}
+
+/** Two-sided 95 % quantile of the standard normal distribution. */
+const z95 = 1.959963984540054
+
+/** Different texts of errors that are counted one by one. */
+const reasonsKept = 5
+
+/**
+ * A rate with its Wilson score interval (E. B. Wilson, JASA 1927): close to the stated coverage at rates near 0 and 1
+ * too, where robust accuracies lie. Throws `data-invalid` for a count of zero: an empty set proves nothing.
+ */
+export function rate(correct: number, count: number): Rate {
+  if (!(count > 0)) {
+    throw new RobustlyError('data-invalid', 'no samples were evaluated, so there is no accuracy', {
+      hint: 'Choose at least one sample with --samples.',
+    })
+  }
+  const value = correct / count
+  const shrink = 1 + z95 ** 2 / count
+  const center = (value + z95 ** 2 / (2 * count)) / shrink
+  const half = (z95 / shrink) * Math.sqrt((value * (1 - value)) / count + z95 ** 2 / (4 * count ** 2))
+  const low = correct === 0 ? 0 : Math.max(0, center - half)
+  const high = correct === count ? 1 : Math.min(1, center + half)
+  return { value, correct, count, interval: [low, high] }
+}
+
+/** Counts records of one evaluation. `result` throws `data-invalid` when there was none. */
+export function startTally(spec: Pick<EvaluationSpec, 'attacks'>): {
+  add(record: SampleRecord): void
+  result(): Tally
+} {
+  const counts = { all: 0, correct: 0, robust: 0, unknown: 0, unpredicted: 0 }
+  const attacks = new Map(spec.attacks.map(({ name }) => [name, emptyTally(name)]))
+  const reasons = new Map<string, number>()
+  const predictions = new Set<number>()
+  const labels = new Set<number>()
+
+  const add = (record: SampleRecord) => {
+    counts.all++
+    labels.add(record.label)
+    if (record.prediction < 0) counts.unpredicted++
+    else predictions.add(record.prediction)
+    if (record.prediction === record.label) counts.correct++
+    if (record.verdict === 'robust') counts.robust++
+    if (record.verdict === 'unknown') {
+      counts.unknown++
+      countReason(reasons, record.error ?? 'no reason was recorded')
+    }
+    for (const attempt of record.attempts) {
+      const tally = attacks.get(attempt.attack)
+      if (tally !== undefined) count(tally, attempt)
+    }
+  }
+  const result = (): Tally => ({
+    standard: rate(counts.correct, counts.all),
+    robust: rate(counts.robust, counts.all),
+    attacks: [...attacks.values()].map(tally => ({
+      ...tally,
+      robustAfter: tally.attempted - tally.broken - tally.failed,
+    })),
+    unknown: counts.unknown,
+    unpredicted: counts.unpredicted,
+    reasons: [...reasons]
+      .map(([error, count]) => ({ error, count }))
+      .sort((a, b) => b.count - a.count || (a.error < b.error ? -1 : 1)),
+    predictedClasses: predictions.size,
+    labelledClasses: labels.size,
+  })
+  return { add, result }
+}
+
+type Counting = { name: string; attempted: number; broken: number; failed: number; blind: number } & {
+  queries: { forward: number; gradient: number }
+}
+
+function emptyTally(name: string): Counting {
+  return { name, attempted: 0, broken: 0, failed: 0, queries: { forward: 0, gradient: 0 }, blind: 0 }
+}
+
+function count(tally: Counting, { status, queries, zeroGradients }: Attempt): void {
+  tally.attempted++
+  if (status === 'hit') tally.broken++
+  if (status === 'error') tally.failed++
+  tally.queries.forward += queries.forward
+  tally.queries.gradient += queries.gradient
+  if (status === 'exhausted' && queries.gradient > 0 && zeroGradients === queries.gradient) tally.blind++
+}
+
+/** Records are added in the order of their index, so which texts are kept does not depend on chance. */
+function countReason(reasons: Map<string, number>, error: string): void {
+  const known = reasons.has(error) || reasons.size < reasonsKept
+  const key = known ? error : 'other reasons'
+  reasons.set(key, (reasons.get(key) ?? 0) + 1)
+}

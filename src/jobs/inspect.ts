@@ -1,0 +1,31 @@
+/** Describes a model, or the machine, from a worker process: whatever a model does, this process goes on. */
+import { resolve } from 'node:path'
+import type { InspectedModel } from '../evaluate/facts.js'
+import type { DataSpace } from '../evaluate/spec.js'
+import type { RuntimeDescription } from '../runtime/doctor.js'
+import { limitsFor, type Resources } from './plan-run.js'
+import { withWorker } from './worker-protocol.js'
+
+export interface InspectOptions extends Pick<Resources, 'engine' | 'memoryLimitBytes' | 'timeoutSeconds'> {
+  /** Data whose samples the model takes, for models whose input shape is open. */
+  readonly data?: string | undefined
+  readonly space?: DataSpace | undefined
+  readonly allowHardlinks?: boolean | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/** What a model is and whether it can be attacked. Throws what reading and running the model throws. */
+export async function inspect(model: string, options: InspectOptions = {}): Promise<InspectedModel> {
+  const { memoryLimitBytes, silenceSeconds } = limitsFor(1, options)
+  const { engine, allowHardlinks, signal } = options
+  const data = options.data === undefined ? undefined : { path: resolve(options.data), space: options.space ?? {} }
+  return withWorker('inspect', { memoryLimitBytes, signal }, client =>
+    client.call('facts', { model: resolve(model), data, engine, allowHardlinks }, { silenceSeconds }),
+  )
+}
+
+/** What ONNX Runtime and this machine offer. Throws when the engine cannot be loaded. */
+export async function describeMachine(engine?: 'native' | 'wasm'): Promise<RuntimeDescription> {
+  const { memoryLimitBytes, silenceSeconds } = limitsFor(1, {})
+  return withWorker('doctor', { memoryLimitBytes }, client => client.call('runtime', { engine }, { silenceSeconds }))
+}

@@ -1,0 +1,34 @@
+/** What one gradient query costs on the model at hand: the measurement behind the calibration. Runs in a worker process. */
+import { attacks } from '../attacks/index.js'
+import { openDataset } from '../data/dataset.js'
+import { spaceOf } from '../evaluate/evaluator.js'
+import type { EvaluationSpec } from '../evaluate/spec.js'
+import type { WorkerPlan } from '../evaluate/worker-api.js'
+import { compile, prepareModel } from '../model/compile.js'
+import { secondsPerRun } from '../runtime/calibrate.js'
+import { loadEngine } from '../runtime/engine.js'
+import { readModelFile } from '../runtime/files.js'
+
+/** Seconds per sample of a batch, and memory of this process with the model loaded, in bytes. */
+export async function measure({
+  spec,
+  plan,
+}: {
+  spec: EvaluationSpec
+  plan: WorkerPlan
+}): Promise<{ secondsPerSample: number; bytes: number }> {
+  const engine = await loadEngine(plan.engine === undefined ? {} : { require: plan.engine })
+  const file = await readModelFile(spec.model.path, { allowHardlinks: spec.model.allowHardlinks ?? false })
+  const dataset = await openDataset(spec.data.path, { verify: false })
+  try {
+    const asksGradients = spec.attacks.some(({ name }) => attacks.get(name)?.access === 'gradients')
+    const losses = asksGradients ? (['cross-entropy'] as const) : []
+    const prepared = prepareModel(file, spaceOf(spec.data.space, dataset))
+    await using model = await compile(prepared, engine, { batch: plan.batch, threads: plan.threads, losses })
+    const rows = Array.from({ length: plan.batch }, () => ({ loss: 'cross-entropy', label: 0 }) as const)
+    const seconds = await secondsPerRun(() => (asksGradients ? model.gradients(rows) : model.scores()))
+    return { secondsPerSample: seconds / plan.batch, bytes: process.memoryUsage().rss }
+  } finally {
+    await dataset.close()
+  }
+}

@@ -1,0 +1,17 @@
+/** What a model is and whether it can be attacked. Runs inside a worker process: a model may crash whoever loads it. */
+import { openDataset } from '../data/dataset.js'
+import { spaceOf } from '../evaluate/evaluator.js'
+import { type InspectedModel, inspectModel } from '../evaluate/facts.js'
+import type { FactsRequest } from './worker-protocol.js'
+
+/** Throws what reading and running the model throws. */
+export async function findFacts({ model, allowHardlinks, engine, data }: FactsRequest): Promise<InspectedModel> {
+  const options = { ...(engine !== undefined && { engine }), allowHardlinks: allowHardlinks ?? false }
+  if (data === undefined) return inspectModel(model, options)
+  const dataset = await openDataset(data.path, { verify: false })
+  try {
+    return await inspectModel(model, { ...options, space: spaceOf(data.space, dataset) })
+  } finally {
+    await dataset.close()
+  }
+}

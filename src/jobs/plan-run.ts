@@ -1,0 +1,80 @@
+/** Chooses processes, threads and batch size: what was asked for, or what a short measurement of the model says. */
+import type { EvaluationSpec } from '../evaluate/spec.js'
+import type { WorkerPlan } from '../evaluate/worker-api.js'
+import { calibrate } from '../runtime/calibrate.js'
+import type { Client } from '../runtime/channel.js'
+import { thisMachine } from '../runtime/machine.js'
+import type { WorkerLimits, WorkerProtocol } from './worker-protocol.js'
+
+/** How an evaluation may use the machine. Nothing of this shows in a result. */
+export interface Resources {
+  readonly processes?: number | undefined
+  readonly threads?: number | undefined
+  /** Rows of one call of the model. */
+  readonly batch?: number | undefined
+  /** Default: native where it works, else WebAssembly. */
+  readonly engine?: 'native' | 'wasm' | undefined
+  /** Of one worker process. Default: its share of 80 % of the machine. */
+  readonly memoryLimitBytes?: number | undefined
+  /** A worker that gives no sign of life for so long is killed. Default 300. */
+  readonly timeoutSeconds?: number | undefined
+}
+
+export interface Chosen {
+  readonly plan: WorkerPlan
+  readonly processes: number
+  readonly limits: WorkerLimits
+  /** Of one gradient query at that batch size; undefined when nothing was measured. */
+  readonly secondsPerQuery: number | undefined
+}
+
+const memoryShare = 0.8
+const smallestLimit = 2 ** 30
+/** An evaluator holds a verifier and a second session beside the one that was measured. */
+const footprintFactor = 1.5
+
+/** Limits of each of so many workers. */
+export function limitsFor(processes: number, resources: Resources): WorkerLimits {
+  const share = Math.floor((memoryShare * thisMachine().memoryBytes) / processes)
+  return {
+    memoryLimitBytes: resources.memoryLimitBytes ?? Math.max(smallestLimit, share),
+    silenceSeconds: resources.timeoutSeconds ?? 300,
+  }
+}
+
+/** `scout` is a worker that measures; `samples` is how many there are to do. */
+export async function chooseRun(
+  spec: EvaluationSpec,
+  { resources, samples, scout }: { resources: Resources; samples: number; scout: Client<WorkerProtocol> },
+): Promise<Chosen> {
+  const engine = resources.engine === undefined ? {} : { engine: resources.engine }
+  const { processes, threads, batch } = resources
+  const machine = thisMachine()
+  const cores = Math.max(1, Math.min(machine.cores, samples))
+  if (batch !== undefined && processes !== undefined) {
+    const plan = { batch, threads: threads ?? Math.max(1, Math.floor(machine.cores / processes)), ...engine }
+    return { plan, processes, limits: limitsFor(processes, resources), secondsPerQuery: undefined }
+  }
+  let bytes = 0
+  const { silenceSeconds } = limitsFor(1, resources)
+  const measure = async (plan: { batch: number; threads: number }) => {
+    const measured = await scout.call('measure', { spec, plan: { ...plan, ...engine } }, { silenceSeconds })
+    bytes = Math.max(bytes, measured.bytes)
+    return measured.secondsPerSample
+  }
+  // The footprint is asked for when the measurements are done.
+  const footprint = {
+    get bytesPerProcess() {
+      return footprintFactor * bytes
+    },
+  }
+  const options = batch === undefined ? {} : { batches: [batch] }
+  const found = await calibrate(measure, { ...machine, cores }, footprint, options)
+  const count = processes ?? found.processes
+  return {
+    plan: { batch: found.batch, threads: threads ?? Math.max(1, Math.floor(machine.cores / count)), ...engine },
+    processes: count,
+    limits: limitsFor(count, resources),
+    secondsPerQuery: found.table.find(row => row.batch === found.batch)?.secondsPerSample,
+  }
+}

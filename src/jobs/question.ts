@@ -1,0 +1,114 @@
+/** From what people ask (paths, names, texts) to the specification of an evaluation, everything checked. */
+import { resolve } from 'node:path'
+import type { Dataset } from '../data/dataset.js'
+import { RobustlyError } from '../errors.js'
+import type { DataSpace, EvaluationSpec, PlannedAttack } from '../evaluate/spec.js'
+import { planAttacks, suiteNamed } from '../evaluate/suite.js'
+import type { NormName } from '../threat/norm.js'
+import { parseEpsilon } from '../threat/threat.js'
+
+/** What decides the result of an evaluation. */
+export interface Question {
+  /** Path of an .onnx file. */
+  readonly model: string
+  /** Path of the data, as `openDataset` takes it. */
+  readonly data: string
+  /** Default Linf. */
+  readonly norm?: NormName | undefined
+  /** As it is to be shown: `8/255`. */
+  readonly epsilon: string
+  /** Default quick, unless attacks are given. */
+  readonly suite?: string | undefined
+  readonly attacks?: readonly PlannedAttack[] | undefined
+  /** Run every attack on every sample, instead of each on what the ones before it left standing. */
+  readonly individual?: boolean | undefined
+  /** First sample and the one after the last (default: to the end). Default: all. */
+  readonly samples?: readonly [number, number | undefined] | undefined
+  /** Default 0. */
+  readonly seed?: number | undefined
+  readonly space?: DataSpace | undefined
+  /** Range of valid values; null: unbounded. Default: [0, 1] for images, unbounded for features. */
+  readonly box?: readonly [number, number] | null | undefined
+  readonly allowHardlinks?: boolean | undefined
+}
+
+/** Everything but the hashes. Throws `config` and `usage` with what is wrong. */
+export function planEvaluation(
+  question: Question,
+  dataset: Dataset,
+): Omit<EvaluationSpec, 'model' | 'data'> & {
+  readonly range: readonly [number, number]
+} {
+  const norm = question.norm ?? 'Linf'
+  const { suite, attacks } = chosenAttacks(question)
+  const box = question.box === undefined ? (dataset.kind === 'image' ? ([0, 1] as const) : null) : question.box
+  if (box !== null && !(box[0] < box[1] && Number.isFinite(box[0]) && Number.isFinite(box[1]))) {
+    throw new RobustlyError(
+      'config',
+      `the box is ${box[0]}:${box[1]}, expected two finite numbers, the lower one first`,
+    )
+  }
+  const seed = question.seed ?? 0
+  if (!Number.isSafeInteger(seed) || seed < 0) {
+    throw new RobustlyError('config', `the seed is ${seed}, expected a whole number of zero or more`)
+  }
+  return {
+    threat: { norm, epsilon: parseEpsilon(question.epsilon), epsilonText: question.epsilon.trim(), box },
+    suite,
+    attacks: planAttacks(attacks, norm),
+    mode: question.individual ? 'individual' : 'cascade',
+    seed,
+    range: rangeOf(question.samples, dataset),
+  }
+}
+
+export function specOf(
+  question: Question,
+  plan: ReturnType<typeof planEvaluation>,
+  hashes: { readonly model: string; readonly data: string },
+): EvaluationSpec {
+  const { range, threat, suite, attacks, mode, seed } = plan
+  return {
+    model: {
+      path: resolve(question.model),
+      sha256: hashes.model,
+      ...(question.allowHardlinks && { allowHardlinks: true }),
+    },
+    data: { path: resolve(question.data), sha256: hashes.data, range, space: question.space ?? {} },
+    threat,
+    suite,
+    attacks,
+    mode,
+    seed,
+  }
+}
+
+function chosenAttacks({ suite, attacks }: Question): { suite: string; attacks: readonly PlannedAttack[] } {
+  if (attacks === undefined || attacks.length === 0) {
+    const name = suite ?? 'quick'
+    return { suite: name, attacks: suiteNamed(name).attacks }
+  }
+  if (suite !== undefined) {
+    throw new RobustlyError('usage', 'both a suite and attacks were given', {
+      hint: 'Give --suite for a set that is known, or --attack for your own choice.',
+    })
+  }
+  const twice = attacks.find((attack, at) => attacks.findIndex(other => other.name === attack.name) < at)
+  if (twice !== undefined) {
+    throw new RobustlyError('config', `attack ${twice.name} is given twice`, {
+      hint: 'Numbers are kept by the name of the attack: make two runs, or give it more restarts.',
+    })
+  }
+  return { suite: 'custom', attacks }
+}
+
+function rangeOf(samples: Question['samples'], { count, name }: Dataset): readonly [number, number] {
+  const [start, end = count] = samples ?? [0, count]
+  const whole = Number.isSafeInteger(start) && Number.isSafeInteger(end)
+  if (!whole || start < 0 || start >= end || end > count) {
+    throw new RobustlyError('config', `samples ${start}:${end} were asked for, ${name} has 0:${count}`, {
+      hint: 'A range is START:END with the sample after the last one as END, as in --samples 0:1000.',
+    })
+  }
+  return [start, end]
+}

@@ -1,0 +1,150 @@
+/** Verifies every broken verdict of a run again, on the original model file. Runs inside a worker process. */
+import { join } from 'node:path'
+import { openDataset } from '../data/dataset.js'
+import { RobustlyError } from '../errors.js'
+import { spaceOf, threatFrom } from '../evaluate/evaluator.js'
+import { decodeFloats, type SampleRecord } from '../evaluate/record.js'
+import { judge, openVerifier, type Verifier } from '../evaluate/verify.js'
+import { labelOf, marginOf } from '../model/batch-model.js'
+import { loadEngine } from '../runtime/engine.js'
+import { readModelFile } from '../runtime/files.js'
+import { sizeOf } from '../tensor/tensor.js'
+import type { ThreatModel } from '../threat/threat.js'
+import { readManifest } from './manifest.js'
+import { linesOf, parseRecord } from './records.js'
+
+export interface Refutation {
+  readonly index: number
+  readonly reason: string
+}
+
+export interface ReplayFindings {
+  /** Records read; equal to `expected` when the run is complete. */
+  readonly records: number
+  readonly expected: number
+  /** Verdicts 'broken' that hold: adversarial examples, and clean samples that the model misclassifies. */
+  readonly confirmedAdversarial: number
+  readonly confirmedMisclassified: number
+  /** Verdicts 'robust' and 'unknown': nothing that could be shown. */
+  readonly withoutProof: number
+  readonly refuted: number
+  /** The first of them. */
+  readonly refutations: readonly Refutation[]
+  /** Lines that are no records. */
+  readonly damaged: number
+}
+
+/** Relative difference of margins that two versions of ONNX Runtime or two processors may show. */
+const marginTolerance = 1e-4
+const refutationsKept = 20
+
+export interface ReplayRequest {
+  readonly folder: string
+  /** Path of the model file, whose hash must be the run's. */
+  readonly model: string
+  /** Path of the data, where they are not at the run's path any more. */
+  readonly data?: string | undefined
+  readonly engine: 'native' | 'wasm' | undefined
+}
+
+/** Throws `run-unreadable`, `run-mismatch` when model or data are not those of the run, and what reading them throws. */
+export async function replayRun(
+  { folder, model, data, engine: wanted }: ReplayRequest,
+  progress: (value: { readonly done: number; readonly total: number }) => void,
+): Promise<ReplayFindings> {
+  const { spec } = readManifest(folder)
+  const file = await readModelFile(model, { allowHardlinks: spec.model.allowHardlinks ?? false })
+  checkHash('model', { file: file.file, there: file.sha256, expected: spec.model.sha256 })
+  const dataset = await openDataset(data ?? spec.data.path)
+  try {
+    checkHash('data', { file: dataset.name, there: await dataset.hash(), expected: spec.data.sha256 })
+    const engine = await loadEngine(wanted === undefined ? {} : { require: wanted })
+    await using verifier = await openVerifier(engine, file, spaceOf(spec.data.space, dataset), 1)
+    const threat = threatFrom(spec.threat)
+    const features = sizeOf(dataset.sampleShape)
+    const [first, end] = spec.data.range
+    const seen = new Uint8Array(end - first)
+    const found = { confirmedAdversarial: 0, confirmedMisclassified: 0, withoutProof: 0, refuted: 0, damaged: 0 }
+    const refutations: Refutation[] = []
+    let records = 0
+    for (const { text } of linesOf(join(folder, 'records.jsonl'))) {
+      const record = parseRecord(text)
+      const at = (record?.index ?? -1) - first
+      if (record === undefined || seen[at] !== 0) {
+        found.damaged++
+        continue
+      }
+      seen[at] = 1
+      progress({ done: ++records, total: seen.length })
+      if (record.verdict !== 'broken') {
+        found.withoutProof++
+        continue
+      }
+      const { inputs, labels } = await dataset.read(record.index, record.index + 1)
+      const reason = await refute(record, { verifier, threat, input: inputs, label: labels[0]!, features })
+      if (reason !== undefined) {
+        found.refuted++
+        if (refutations.length < refutationsKept) refutations.push({ index: record.index, reason })
+      } else if (record.attack === null) found.confirmedMisclassified++
+      else found.confirmedAdversarial++
+    }
+    return { records, expected: seen.length, ...found, refutations }
+  } finally {
+    await dataset.close()
+  }
+}
+
+interface Truth {
+  readonly verifier: Verifier
+  readonly threat: ThreatModel
+  readonly input: Float32Array
+  readonly label: number
+  readonly features: number
+}
+
+/** Why a broken verdict does not hold; undefined when it does. */
+async function refute(record: SampleRecord, truth: Truth): Promise<string | undefined> {
+  const { verifier, threat, input, label, features } = truth
+  if (record.label !== label) return `its label is ${label}, the record says ${record.label}`
+  if (record.attack === null) {
+    const scores = await verifier.scores(input)
+    const prediction = labelOf(scores)
+    if (prediction === label) return 'the model classifies the clean sample correctly'
+    return differs(record.margin, marginOf(scores, label))
+  }
+  if (record.adversarial === null) return 'the record holds no adversarial example'
+  const point = pointOf(record.adversarial)
+  if (point?.length !== features) return `the adversarial example does not hold ${features} values`
+  const { adversarial, prediction, margin, distance } = await judge(verifier, threat, { input, label }, point)
+  if (prediction < 0) return 'the model answers with scores that are not finite'
+  if (prediction === label) return 'the model classifies the adversarial example correctly'
+  if (!adversarial) return `the adversarial example lies outside of the threat model (distance ${distance})`
+  if (prediction !== record.adversarialPrediction) {
+    return `the model says class ${prediction}, the record says ${record.adversarialPrediction}`
+  }
+  return differs(record.margin, margin)
+}
+
+function differs(recorded: number | null, margin: number): string | undefined {
+  if (recorded !== null && Math.abs(recorded - margin) <= marginTolerance * Math.max(Math.abs(recorded), 1e-3)) {
+    return undefined
+  }
+  return `its margin is ${margin}, the record says ${recorded}`
+}
+
+function pointOf(text: string): Float32Array | undefined {
+  try {
+    return decodeFloats(text)
+  } catch {
+    return undefined
+  }
+}
+
+function checkHash(what: string, { file, there, expected }: { file: string; there: string; expected: string }): void {
+  if (there === expected) return
+  throw new RobustlyError(
+    'run-mismatch',
+    `the ${what} ${file} is not the one of the run: its sha256 is ${there.slice(0, 16)}…, the run's is ${expected.slice(0, 16)}…`,
+    { hint: `Give the original file with --${what}: a verdict holds for the bytes it was made with.` },
+  )
+}

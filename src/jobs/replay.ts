@@ -1,0 +1,33 @@
+/** Replays a run in a worker process of its own. */
+import { resolve } from 'node:path'
+import { readManifest } from './manifest.js'
+import { limitsFor, type Resources } from './plan-run.js'
+import type { ReplayFindings } from './replay-run.js'
+import { withWorker } from './worker-protocol.js'
+
+export interface ReplayOptions extends Pick<Resources, 'engine' | 'memoryLimitBytes' | 'timeoutSeconds'> {
+  /** Path of the model file, where it is not at the run's path any more. Its hash must be the run's. */
+  readonly model?: string | undefined
+  readonly data?: string | undefined
+  readonly onProgress?: ((progress: { readonly done: number; readonly total: number }) => void) | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/**
+ * Verifies every broken verdict of a run again on the original model file: that the example is inside the threat model and
+ * misclassified, with the margin that was recorded. Throws `run-unreadable`, `run-mismatch`, and what reading model and data throws.
+ */
+export async function replay(runFolder: string, options: ReplayOptions = {}): Promise<ReplayFindings> {
+  const folder = resolve(runFolder)
+  const { spec } = readManifest(folder)
+  const model = options.model === undefined ? spec.model.path : resolve(options.model)
+  const data = options.data === undefined ? undefined : resolve(options.data)
+  const { memoryLimitBytes, silenceSeconds } = limitsFor(1, options)
+  return withWorker('replay', { memoryLimitBytes, signal: options.signal }, client =>
+    client.call(
+      'replay',
+      { folder, model, data, engine: options.engine },
+      { silenceSeconds, ...(options.onProgress !== undefined && { onProgress: options.onProgress }) },
+    ),
+  )
+}

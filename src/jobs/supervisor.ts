@@ -1,0 +1,227 @@
+/**
+ * Distributes the samples of a run over worker processes and outlives whatever happens to them. It never runs a model.
+ * A worker that crashes, hangs or outgrows its memory costs a second try of the samples it held, in small groups of their
+ * own, so that one poisonous sample does not take others along; what fails twice is given up with the reason.
+ */
+import { RobustlyError } from '../errors.js'
+import type { SampleRecord } from '../evaluate/record.js'
+import type { EvaluationSpec } from '../evaluate/spec.js'
+import type { WorkerPlan } from '../evaluate/worker-api.js'
+import { type Client, connect } from '../runtime/channel.js'
+import { startModelWorker, type WorkerLimits, type WorkerProtocol } from './worker-protocol.js'
+
+export interface SuperviseOptions {
+  readonly spec: EvaluationSpec
+  readonly plan: WorkerPlan
+  readonly processes: number
+  readonly limits: WorkerLimits
+  /** How many samples that are. */
+  readonly samples: number
+  /** Ranges [start, end) of samples without a record, in order. */
+  readonly missing: Iterable<readonly [number, number]>
+  /** Takes a record. Throwing ends the run. */
+  record(record: SampleRecord): void
+  /** Takes a sample that was given up. Throwing ends the run. */
+  givenUp(index: number, error: string): Promise<void>
+  /** Wall seconds by attack since the last call, of one worker. */
+  spent(seconds: ReadonlyMap<string, number>): void
+  notice(text: string): void
+  readonly signal?: AbortSignal | undefined
+}
+
+interface Task {
+  readonly start: number
+  readonly end: number
+  readonly tries: number
+}
+
+/** Samples of a task, and of a task that failed once. */
+const largestTask = 32
+const retrySize = 8
+
+/** Workers lost one after the other without any record between: then the fault is not in single samples. */
+const lossesInARow = { before: 4, after: 8 }
+
+/**
+ * Evaluates all missing samples. Throws what no second try can help: an error of the model or the data, `worker-lost`,
+ * `memory-limit` or `time-limit` when workers do nothing but die, the signal's reason when aborted, and what `record` throws.
+ */
+export async function supervise(options: SuperviseOptions): Promise<void> {
+  const { spec, plan, processes, limits, signal } = options
+  const taskSize = Math.max(1, Math.min(largestTask, Math.floor(options.samples / (8 * processes))))
+  const fresh = tasksOf(options.missing, taskSize)
+  let unassigned = options.samples
+  const retries: Task[] = []
+  const clients = new Set<Client<WorkerProtocol>>()
+  let workers = 0
+  let recordedEver = false
+  let losses = 0
+  let failure: { readonly error: unknown } | undefined
+
+  const fail = (error: unknown) => {
+    failure ??= { error }
+    for (const { worker } of clients) worker.kill()
+  }
+  const onAbort = () => fail(signal!.reason)
+  signal?.throwIfAborted()
+  signal?.addEventListener('abort', onAbort, { once: true })
+  try {
+    const lanes = Array.from({ length: processes }, () => lane().catch(fail))
+    await Promise.all(lanes)
+  } finally {
+    signal?.removeEventListener('abort', onAbort)
+  }
+  if (failure !== undefined) throw failure.error
+
+  /** Starts a worker after the other while there is work. */
+  async function lane(): Promise<void> {
+    for (let task = next(true); task !== undefined && failure === undefined; task = next(true)) {
+      const goesOn = await sitting(task)
+      if (!goesOn) return
+    }
+  }
+
+  /** A task for a worker; tasks that failed before are only for one that holds nothing else. */
+  function next(idle: boolean): Task | undefined {
+    const step = fresh.next()
+    if (!step.done) {
+      unassigned -= step.value.end - step.value.start
+      return step.value
+    }
+    return idle ? retries.shift() : undefined
+  }
+
+  /** The life of one worker. Says whether its lane should start another. */
+  async function sitting(first: Task): Promise<boolean> {
+    const held = new Map<Task, Set<number>>()
+    const client = connect<WorkerProtocol>(startModelWorker(`${++workers}`, limits))
+    const { silenceSeconds } = limits
+    clients.add(client)
+    let started = false
+    let closed = false
+    try {
+      take(first)
+      await client.call('start', { spec, plan }, { silenceSeconds })
+      started = true
+      const done = client.call('run', null, { onProgress, silenceSeconds })
+      done.catch(() => {}) // awaited below; `give` may fail first
+      for (const task of held.keys()) give(task)
+      refill()
+      await done
+      return true
+    } catch (error) {
+      return await lost(error, started, held)
+    } finally {
+      clients.delete(client)
+      client.worker.kill()
+    }
+
+    function take(task: Task): void {
+      held.set(task, new Set(Array.from({ length: task.end - task.start }, (_, at) => task.start + at)))
+    }
+    function give({ start, end }: Task): void {
+      client.call('add', { start, end }).catch(() => {}) // a lost worker shows in `run`
+    }
+    /** Keeps lanes full: a whole batch and a task more, or near the end a fair share. A retried task stays alone. */
+    function refill(): void {
+      for (let has = waiting(); !closed && has < enough(has); has = waiting()) {
+        if ([...held.keys()].some(task => task.tries > 0)) return
+        const task = next(held.size === 0)
+        if (task !== undefined) {
+          take(task)
+          give(task)
+        } else if (held.size === 0 || retries.length === 0) {
+          closed = true
+          client.call('close', null).catch(() => {})
+        } else return
+      }
+    }
+    function enough(has: number): number {
+      return Math.max(1, Math.min(plan.batch + taskSize, Math.ceil((unassigned + has) / processes)))
+    }
+    function waiting(): number {
+      let sum = 0
+      for (const rest of held.values()) sum += rest.size
+      return sum
+    }
+    function onProgress(progress: WorkerProtocol['run']['progress']): void {
+      if (failure !== undefined) return
+      try {
+        if (progress.seconds !== undefined) options.spent(progress.seconds)
+        if (progress.record !== undefined) recorded(progress.record)
+      } catch (error) {
+        fail(error)
+      }
+    }
+    function recorded(record: SampleRecord): void {
+      recordedEver = true
+      losses = 0
+      options.record(record)
+      for (const [task, rest] of held) {
+        if (rest.delete(record.index) && rest.size === 0) held.delete(task)
+      }
+      refill()
+    }
+  }
+
+  /** What becomes of the samples that a lost worker held. */
+  async function lost(error: unknown, started: boolean, held: Map<Task, Set<number>>): Promise<boolean> {
+    if (failure !== undefined) return false
+    if (isFinal(error, started)) throw error
+    if (!started && clients.size > 1) {
+      // The machine may have too little memory for this many workers: the others take over.
+      options.notice(`${messageOf(error)}; going on with fewer processes`)
+      for (const [{ start, end, tries }] of held) retries.push({ start, end, tries })
+      return false
+    }
+    if (++losses > (recordedEver ? lossesInARow.after : lossesInARow.before) + processes) throw error
+    options.notice(`${messageOf(error)}; its samples are tried again`)
+    for (const [task, rest] of held) {
+      if (task.tries > 0) for (const index of rest) await options.givenUp(index, reasonOf(error))
+      else for (const [start, end] of rangesOf(rest, retrySize)) retries.push({ start, end, tries: 1 })
+    }
+    return true
+  }
+}
+
+/** Errors that a second try cannot help: the model or the data are not what is needed. */
+function isFinal(error: unknown, started: boolean): boolean {
+  if (!(error instanceof RobustlyError)) return true
+  if (error.code === 'model-failed') return !started
+  return (
+    !['memory-limit', 'time-limit', 'worker-lost', 'internal'].includes(error.code) ||
+    (error.code === 'internal' && !started)
+  )
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
+/** Why a sample has no verdict: the same words on every machine. */
+function reasonOf(error: unknown): string {
+  const known: Readonly<Record<string, string>> = {
+    'time-limit': 'time limit',
+    'memory-limit': 'memory limit',
+    'worker-lost': 'the worker process crashed',
+  }
+  const code = error instanceof RobustlyError ? error.code : 'internal'
+  return known[code] ?? messageOf(error)
+}
+
+function* tasksOf(missing: Iterable<readonly [number, number]>, size: number): Generator<Task, undefined> {
+  for (const [start, end] of missing) {
+    for (let at = start; at < end; at += size) yield { start: at, end: Math.min(end, at + size), tries: 0 }
+  }
+}
+
+/** Indices as ranges of at most `longest`. */
+function rangesOf(indices: Iterable<number>, longest: number): [number, number][] {
+  const ranges: [number, number][] = []
+  for (const index of [...indices].sort((a, b) => a - b)) {
+    const last = ranges.at(-1)
+    if (last !== undefined && last[1] === index && last[1] - last[0] < longest) last[1]++
+    else ranges.push([index, index + 1])
+  }
+  return ranges
+}

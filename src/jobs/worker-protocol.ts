@@ -1,0 +1,79 @@
+/** What a worker process can be asked to do, and how one is started. */
+
+import type { InspectedModel } from '../evaluate/facts.js'
+import type { SampleRecord } from '../evaluate/record.js'
+import type { DataSpace, EvaluationSpec } from '../evaluate/spec.js'
+import type { WorkerPlan } from '../evaluate/worker-api.js'
+import { type Client, connect } from '../runtime/channel.js'
+import type { RuntimeDescription } from '../runtime/doctor.js'
+import { compiledEntry, startWorker, type WorkerProcess } from '../runtime/process.js'
+import type { ReplayFindings, ReplayRequest } from './replay-run.js'
+
+export interface WorkerLimits {
+  readonly memoryLimitBytes: number | undefined
+  /** A worker that sends nothing for this long is killed. */
+  readonly silenceSeconds: number
+}
+
+export interface FactsRequest {
+  readonly model: string
+  readonly allowHardlinks?: boolean | undefined
+  readonly engine?: 'native' | 'wasm' | undefined
+  /** Shape of the samples and what is done to them, when data are at hand. */
+  readonly data?: { readonly path: string; readonly space: DataSpace } | undefined
+}
+
+/** Plain data both ways. */
+export type WorkerProtocol = {
+  facts: { params: FactsRequest; progress: never; result: InspectedModel }
+  /** Cost of one sample in a gradient query, and memory of the process. */
+  measure: {
+    params: { spec: EvaluationSpec; plan: WorkerPlan }
+    progress: never
+    result: { secondsPerSample: number; bytes: number }
+  }
+  start: { params: { spec: EvaluationSpec; plan: WorkerPlan }; progress: never; result: null }
+  add: { params: { start: number; end: number }; progress: never; result: null }
+  close: { params: null; progress: never; result: null }
+  run: {
+    params: null
+    progress: { readonly record?: SampleRecord; readonly seconds?: ReadonlyMap<string, number> }
+    result: { runtimeSeconds: number }
+  }
+  replay: {
+    params: ReplayRequest
+    progress: { readonly done: number; readonly total: number }
+    result: ReplayFindings
+  }
+  runtime: { params: { engine: 'native' | 'wasm' | undefined }; progress: never; result: RuntimeDescription }
+}
+
+export function startModelWorker(label: string, limits: Pick<WorkerLimits, 'memoryLimitBytes'>): WorkerProcess {
+  return startWorker({
+    entry: compiledEntry(import.meta.url, './worker.js'),
+    label,
+    ...(limits.memoryLimitBytes !== undefined && { memoryLimitBytes: limits.memoryLimitBytes }),
+  })
+}
+
+/** Runs `use` with a worker of its own, which is gone afterwards. Aborting the signal kills it and throws the reason. */
+export async function withWorker<T>(
+  label: string,
+  options: Pick<WorkerLimits, 'memoryLimitBytes'> & { readonly signal?: AbortSignal | undefined },
+  use: (client: Client<WorkerProtocol>) => Promise<T>,
+): Promise<T> {
+  const { signal } = options
+  signal?.throwIfAborted()
+  const client = connect<WorkerProtocol>(startModelWorker(label, options))
+  const onAbort = () => client.worker.kill()
+  signal?.addEventListener('abort', onAbort, { once: true })
+  try {
+    return await use(client)
+  } catch (error) {
+    signal?.throwIfAborted()
+    throw error
+  } finally {
+    signal?.removeEventListener('abort', onAbort)
+    client.worker.kill()
+  }
+}

@@ -1,0 +1,46 @@
+/** The result as Markdown, for pull requests and summaries. */
+import { printable } from '../printable.js'
+import type { Result } from './schema.js'
+import { duration, grouped, percent } from './terminal.js'
+
+export function renderMarkdown(result: Result): string {
+  const { model, data, threat, accuracy } = result
+  const box = threat.box === null ? 'no box' : `box [${threat.box[0]}, ${threat.box[1]}]`
+  const rates = (['standard', 'robust', 'certified'] as const).flatMap(name => {
+    const rate = accuracy[name]
+    if (rate === null) return []
+    const interval = `${percent(rate.interval[0], 1, false)} – ${percent(rate.interval[1], 1)}`
+    return [
+      `| ${name} | ${percent(rate.value, 2)} | ${interval} | ${grouped(rate.correct)} of ${grouped(rate.count)} |`,
+    ]
+  })
+  const attacks = result.attacks.map(({ name, attempted, broken, robustAfter, queries, seconds }) => {
+    const numbers = [attempted, broken, robustAfter, queries.forward, queries.gradient].map(grouped)
+    return `| ${[escaped(name), ...numbers, duration(seconds)].join(' | ')} |`
+  })
+  const warnings = result.warnings.map(warning => `- ${escaped(warning)}`)
+  return `${[
+    `## Robustness of ${escaped(model.file)}`,
+    '',
+    `${escaped(data.file)}, samples ${data.range[0]} to ${data.range[1] - 1}; ${threat.norm}, epsilon ${escaped(threat.epsilon)}, ${box}; seed ${result.seed}; robustly ${escaped(result.tool.version)}`,
+    '',
+    '| accuracy | value | 95 % interval | samples |',
+    '| --- | ---: | ---: | ---: |',
+    ...rates,
+    '',
+    '| attack | attempted | broken | left | forward queries | gradient queries | time |',
+    '| --- | ---: | ---: | ---: | ---: | ---: | ---: |',
+    ...attacks,
+    ...(warnings.length > 0 ? ['', '**Warnings**', '', ...warnings] : []),
+  ].join('\n')}\n`
+}
+
+/** Text from files must not become markup, a link or a mention. */
+function escaped(text: string): string {
+  return printable(text, 1000)
+    .replace(/[\\`*_{}[\]()#+!|~$-]/g, '\\$&')
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
+    .replaceAll('@', '&#64;')
+}

@@ -1,0 +1,120 @@
+/** Builds `result.json` from what the records say. Keys come in the order of the schema; equal runs give equal bytes. */
+import type { AttackTally, Rate, Tally } from '../evaluate/metrics.js'
+import type { EvaluationSpec } from '../evaluate/spec.js'
+import type { ModelFacts } from '../evaluate/worker-api.js'
+import { printable } from '../printable.js'
+import { type Result, resultSchema } from './schema.js'
+
+export interface ResultParts {
+  readonly spec: EvaluationSpec
+  readonly tally: Tally
+  readonly facts: ModelFacts
+  /** Names only. */
+  readonly names: { readonly model: string; readonly data: string }
+  readonly decoder: string | undefined
+  readonly suiteIsComplete: boolean
+  readonly tool: { readonly name: 'robustly'; readonly version: string }
+  readonly node: string
+  /** Wall seconds by attack, of all worker processes together. */
+  readonly seconds: ReadonlyMap<string, number>
+}
+
+export function buildResult(parts: ResultParts): Result {
+  const { spec, tally, facts, seconds } = parts
+  const [start, end] = spec.data.range
+  const options = new Map(spec.attacks.map(({ name, options }) => [name, options]))
+  return resultSchema.parse({
+    schemaVersion: 1,
+    tool: parts.tool,
+    runtime: {
+      onnxruntime: facts.engine.version,
+      engine: facts.engine.kind,
+      provider: 'cpu',
+      node: parts.node,
+    },
+    model: {
+      file: printable(parts.names.model),
+      sha256: spec.model.sha256,
+      parameters: facts.parameters,
+      classes: facts.classes,
+      inputShape: [...facts.inputShape],
+      notes: facts.notes.map(note => printable(note)),
+    },
+    data: {
+      file: printable(parts.names.data),
+      sha256: spec.data.sha256,
+      range: [start, end],
+      count: end - start,
+      mean: spec.data.space.mean === undefined ? null : [...spec.data.space.mean],
+      std: spec.data.space.std === undefined ? null : [...spec.data.space.std],
+      layout: spec.data.space.layout ?? 'NCHW',
+      decoder: parts.decoder ?? null,
+    },
+    threat: {
+      norm: spec.threat.norm,
+      epsilon: spec.threat.epsilonText,
+      epsilonValue: spec.threat.epsilon,
+      box: spec.threat.box === null ? null : [...spec.threat.box],
+    },
+    suite: spec.suite,
+    mode: spec.mode,
+    seed: spec.seed,
+    accuracy: { standard: rateOf(tally.standard), robust: rateOf(tally.robust), certified: null },
+    unknown: tally.unknown,
+    attacks: tally.attacks.map(attack => attackOf(attack, options.get(attack.name), seconds.get(attack.name) ?? 0)),
+    diagnostics: [],
+    warnings: warningsOf(parts),
+  } satisfies Result)
+}
+
+function rateOf({ value, correct, count, interval }: Rate): Result['accuracy']['standard'] {
+  return { value, correct, count, interval: [...interval] }
+}
+
+function attackOf(tally: AttackTally, options: unknown, seconds: number): Result['attacks'][number] {
+  const { name, attempted, broken, failed, robustAfter, queries } = tally
+  return {
+    name,
+    options: { ...(options as Record<string, unknown>) },
+    attempted,
+    broken,
+    failed,
+    robustAfter,
+    queries: { forward: queries.forward, gradient: queries.gradient },
+    seconds: Math.round(seconds * 1000) / 1000,
+  }
+}
+
+/** What a reader of the numbers has to know, each with what to do about it. Nothing here depends on speed. */
+function warningsOf({ tally, facts, suiteIsComplete, spec }: ResultParts): string[] {
+  const samples = (count: number) => (count === 1 ? '1 sample' : `${count} samples`)
+  const warnings = facts.warnings.map(warning => printable(warning))
+  if (tally.unknown > 0) {
+    const why = tally.reasons.map(({ error, count }) => `${count} × ${printable(error, 160)}`).join('; ')
+    warnings.push(
+      `${samples(tally.unknown)} without a verdict, not counted as robust: ${why}. Run again with --resume to try them once more.`,
+    )
+  }
+  if (tally.unpredicted > 0) {
+    warnings.push(
+      `${samples(tally.unpredicted)} without a usable clean prediction, counted as misclassified in the standard accuracy.`,
+    )
+  }
+  if (tally.predictedClasses === 1 && tally.labelledClasses > 1) {
+    warnings.push(
+      'The model gives every sample the same class. Check the normalisation (--mean, --std), the layout (--layout) and the file itself.',
+    )
+  }
+  for (const { name, blind } of tally.attacks) {
+    if (blind === 0) continue
+    warnings.push(
+      `${name} met nothing but zero gradients on ${samples(blind)} that it left standing: they are unattacked rather than robust. Use an attack with another loss, or one without gradients.`,
+    )
+  }
+  if (!suiteIsComplete && spec.suite !== 'custom') {
+    warnings.push(
+      `The suite "${spec.suite}" gives a first upper bound of the robust accuracy, not one to publish: stronger attacks may break more.`,
+    )
+  }
+  return warnings
+}

@@ -1,0 +1,80 @@
+/**
+ * The published result format, `result.json`. Fields are added, never renamed, within a schema version. It holds no paths
+ * and nothing that depends on how the evaluation ran, except the times: every field named `seconds`.
+ */
+import { z } from 'zod'
+
+const count = z.int().min(0)
+const hash = z.string().regex(/^[0-9a-f]{64}$/)
+
+const rate = z
+  .strictObject({
+    value: z.number().min(0).max(1),
+    correct: count,
+    count: z.int().min(1),
+    interval: z.tuple([z.number(), z.number()]).describe('95 % confidence interval (Wilson score)'),
+  })
+  .describe('a share of samples: correct / count')
+
+const attack = z.strictObject({
+  name: z.string(),
+  options: z.record(z.string(), z.unknown()).describe('as they were used, defaults included'),
+  attempted: count.describe('samples on which the attack ran'),
+  broken: count.describe('samples with an adversarial example, verified on the original model file'),
+  failed: count.describe('samples without a verdict from this attack, because an answer was not finite'),
+  robustAfter: count.describe('attempted - broken - failed'),
+  queries: z.strictObject({ forward: count, gradient: count }).describe('rows that the model evaluated'),
+  seconds: z.number().min(0).describe('wall time of all worker processes together'),
+})
+
+export const resultSchema = z.strictObject({
+  schemaVersion: z.literal(1),
+  tool: z.strictObject({ name: z.literal('robustly'), version: z.string() }),
+  runtime: z.strictObject({
+    onnxruntime: z.string(),
+    engine: z.enum(['native', 'wasm']),
+    provider: z.literal('cpu'),
+    node: z.string(),
+  }),
+  model: z.strictObject({
+    file: z.string().describe('name only'),
+    sha256: hash.describe('of the file and its external data'),
+    parameters: count,
+    classes: z.int().min(1),
+    inputShape: z.array(count).describe('of one input, without the batch dimension'),
+    notes: z.array(z.string()).describe('what was done to the graph to attack it'),
+  }),
+  data: z.strictObject({
+    file: z.string().describe('name only'),
+    sha256: hash,
+    range: z.tuple([count, count]).describe('first sample and the one after the last'),
+    count: z.int().min(1),
+    mean: z.array(z.number()).nullable(),
+    std: z.array(z.number()).nullable(),
+    layout: z.enum(['NCHW', 'NHWC']),
+    decoder: z.string().nullable().describe('library that decoded compressed pictures, where results depend on it'),
+  }),
+  threat: z.strictObject({
+    norm: z.enum(['Linf', 'L2', 'L1', 'L0']),
+    epsilon: z.string().describe('as it was written'),
+    epsilonValue: z.number().min(0),
+    box: z.tuple([z.number(), z.number()]).nullable(),
+  }),
+  suite: z.string(),
+  mode: z.enum(['cascade', 'individual']).describe('cascade: each attack sees what the ones before it left standing'),
+  seed: z.int().min(0),
+  accuracy: z.strictObject({ standard: rate, robust: rate, certified: rate.nullable() }),
+  unknown: count.describe('samples without a verdict: not counted as robust'),
+  attacks: z.array(attack),
+  diagnostics: z.array(
+    z.strictObject({
+      check: z.string(),
+      status: z.enum(['pass', 'warn', 'fail', 'not-run']),
+      measured: z.record(z.string(), z.unknown()),
+      meaning: z.string(),
+    }),
+  ),
+  warnings: z.array(z.string()),
+})
+
+export type Result = z.infer<typeof resultSchema>
