@@ -10,7 +10,8 @@ import { z } from 'zod'
 import { type HyperplaneNorm, hyperplaneProjector } from '../threat/hyperplane.js'
 import { clampToBox } from '../threat/norm.js'
 import { regionOf, type ThreatModel } from '../threat/threat.js'
-import { askGradient, askLabel, defineAttack, type Sample, type Steps } from './attack.js'
+import { askLabel, defineAttack, type Sample, type Steps } from './attack.js'
+import { lengths, nearestBoundary } from './boundary.js'
 import { boxOf, type Nearest, nearestTo } from './nearest.js'
 
 export const fabOptions = z.strictObject({
@@ -85,7 +86,7 @@ export function* approach(run: Run, point: Float32Array): Steps<'gradients', voi
   const fromInput = new Float64Array(input.length)
 
   for (let step = 0; step < options.steps; step++) {
-    const { value, normal } = yield* nearestBoundary(run, norm, point)
+    const { value, normal } = yield* nearestBoundary(sample, run.targets, norm, point)
     let atInput = value
     for (let i = 0; i < input.length; i++) atInput += normal[i] * (input[i] - point[i])
     projector.step(point, normal, value, fromPoint)
@@ -104,51 +105,4 @@ export function* approach(run: Run, point: Float32Array): Steps<'gradients', voi
     if (!nearest.offer(point, label)) continue
     for (let i = 0; i < input.length; i++) point[i] = input[i] + options.backward * (point[i] - input[i])
   }
-}
-
-interface Boundary {
-  /** z_t - z_y at the point. */
-  readonly value: number
-  /** Its gradient. */
-  readonly normal: Float32Array
-}
-
-/** Of the linearised boundaries to the targets the nearest: least |z_t - z_y| over the dual norm of its gradient. */
-function* nearestBoundary(
-  { sample, targets }: Run,
-  norm: HyperplaneNorm,
-  point: Float32Array,
-): Steps<'gradients', Boundary> {
-  let best: Boundary | undefined
-  let least = Number.POSITIVE_INFINITY
-  for (const target of targets) {
-    const reply = yield* askGradient(point, { loss: 'logit-difference', label: sample.label, target })
-    if (targets.length === 1) return { value: reply.loss, normal: reply.gradient }
-    const distance = Math.abs(reply.loss) / (1e-12 + lengths[dual[norm]](reply.gradient))
-    if (best === undefined || distance < least) {
-      least = distance
-      best = { value: reply.loss, normal: reply.gradient.slice() }
-    }
-  }
-  return best!
-}
-
-const dual = { Linf: 'L1', L2: 'L2', L1: 'Linf' } as const
-
-const lengths: Record<HyperplaneNorm, (vector: Float32Array | Float64Array) => number> = {
-  Linf(vector) {
-    let largest = 0
-    for (let i = 0; i < vector.length; i++) largest = Math.max(largest, Math.abs(vector[i]))
-    return largest
-  },
-  L2(vector) {
-    let sum = 0
-    for (let i = 0; i < vector.length; i++) sum += vector[i] * vector[i]
-    return Math.sqrt(sum)
-  },
-  L1(vector) {
-    let sum = 0
-    for (let i = 0; i < vector.length; i++) sum += Math.abs(vector[i])
-    return sum
-  },
 }

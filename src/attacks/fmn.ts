@@ -1,0 +1,91 @@
+/**
+ * FMN: fast minimum-norm: gradient steps projected onto a ball whose radius follows the distance to the boundary. Pintor, Roli,
+ * Brendel, Biggio, "Fast minimum-norm adversarial attacks through adaptive norm constraints" (NeurIPS 2021).
+ *
+ * Differences from the reference implementation (adversarial-library): the projection is exact on ball and box together instead of
+ * onto the ball, then clamped; the first radii lie a share of gamma beyond the linearised boundary, for a point on it may never be
+ * misclassified; no starting points; a final refinement.
+ */
+import { z } from 'zod'
+import type { NormName } from '../threat/norm.js'
+import { regionOf } from '../threat/threat.js'
+import { askGradient, defineAttack } from './attack.js'
+import { dual, lengths } from './boundary.js'
+import { boxOf, farCorner, nearestTo, refine, refinements } from './nearest.js'
+import { cosine } from './optimize.js'
+
+export const fmn = defineAttack({
+  name: 'fmn',
+  paper: 'Pintor, Roli, Brendel, Biggio, Fast minimum-norm adversarial attacks, NeurIPS 2021',
+  access: 'gradients',
+  norms: ['Linf', 'L2', 'L1', 'L0'],
+  kind: 'minimum',
+  options: z.strictObject({
+    steps: z.int().min(1).max(100_000).default(100).describe('gradient steps'),
+    stepSize: z.number().positive().default(1).describe('L2 length of the first step; falls to a hundredth'),
+    gamma: z.number().gt(0).lt(1).default(0.05).describe('share by which the radius changes at first; falls to 0.001'),
+    refine: refinements,
+  }),
+  losses: () => ['margin'],
+  *search(sample, threat, options) {
+    const { input, label: truth } = sample
+    const { norm } = threat
+    const nearest = nearestTo(sample, threat)
+    const worst = norm.distance(input, farCorner(boxOf(sample, threat)))
+    const nextRadius = radii[norm.name]
+    const point = input.slice()
+    let radius: number | undefined
+    for (let step = 0; step < options.steps; step++) {
+      const { gradient, label, loss } = yield* askGradient(point, { loss: 'margin', label: truth })
+      const share = step / options.steps
+      const misclassified = nearest.offer(point, label)
+      const gamma = cosine(share, options.gamma, Math.min(0.001, options.gamma))
+      const moved = norm.distance(point, input)
+      const state = { radius, misclassified, gamma, nearest: nearest.distance, loss, gradient, moved }
+      radius = Math.min(worst, nextRadius(state))
+      const scale = cosine(share, options.stepSize, options.stepSize / 100) / Math.max(lengths.L2(gradient), 1e-12)
+      for (let i = 0; i < point.length; i++) point[i] += scale * gradient[i]
+      norm.project(point, regionOf({ ...threat, epsilon: radius }, input))
+    }
+    yield* refine(sample, threat, nearest, options.refine)
+    return nearest.point
+  },
+})
+
+interface State {
+  /** Undefined before the first step. */
+  readonly radius: number | undefined
+  readonly misclassified: boolean
+  readonly gamma: number
+  /** Distance of the nearest misclassified point so far; Infinity before there is one. */
+  readonly nearest: number
+  readonly loss: number
+  readonly gradient: Float32Array
+  /** Distance of the present point. */
+  readonly moved: number
+}
+
+type Radius = (state: State) => number
+
+/** Shrinks while misclassified, grows while not; before the first misclassified point it leads just beyond the linearised boundary. */
+const continuous =
+  (norm: keyof typeof dual): Radius =>
+  ({ radius = Number.POSITIVE_INFINITY, misclassified, gamma, nearest, loss, gradient, moved }) =>
+    misclassified
+      ? Math.min(radius * (1 - gamma), nearest)
+      : Number.isFinite(nearest)
+        ? radius * (1 + gamma)
+        : (moved + Math.abs(loss) / Math.max(lengths[dual[norm]](gradient), 1e-12)) * (1 + gamma)
+
+/** Whole numbers of features, from one. */
+const counting: Radius = ({ radius = 1, misclassified, gamma, nearest }) =>
+  misclassified
+    ? Math.max(0, Math.min(radius - 1, Math.floor(radius * (1 - gamma)), nearest))
+    : Math.max(radius + 1, Math.floor(radius * (1 + gamma)))
+
+const radii: { readonly [N in NormName]: Radius } = {
+  Linf: continuous('Linf'),
+  L2: continuous('L2'),
+  L1: continuous('L1'),
+  L0: counting,
+}
