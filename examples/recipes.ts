@@ -39,7 +39,7 @@ export const recipes: ReadonlyMap<string, Recipe> = new Map([
     'mnist-cnn-robust',
     {
       description: 'a CNN trained adversarially, Linf 0.3',
-      architecture: { architecture: 'cnn', thresholds: 4, channels: [16, 32], dense: [100] },
+      architecture: { architecture: 'cnn', channels: [32, 64], dense: [64] },
       training: {
         ...common,
         objective: 'madry',

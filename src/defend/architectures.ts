@@ -11,11 +11,6 @@ import { float32, type Shape, sizeOf } from '../tensor/tensor.js'
 export type Architecture =
   | {
       readonly architecture: 'cnn'
-      /**
-       * Output channels of a 1x1 convolution before the others: each learns a threshold for single pixels, which is what
-       * robust networks for MNIST do (Madry et al., appendix C), and costs little. Default: none.
-       */
-      readonly thresholds?: number
       /** Output channels of the convolutions, each 4x4 with stride 2 and padding 1: each halves height and width. */
       readonly channels: readonly number[]
       /** Widths of the dense layers between the convolutions and the logits. */
@@ -41,9 +36,8 @@ type Build<A extends Architecture['architecture']> = (
 
 /** From the input [1, …sample] to the values before the last dense layer. */
 const builders: { readonly [A in Architecture['architecture']]: Build<A> } = {
-  cnn(site, input, { thresholds, channels, dense }) {
-    const first = thresholds === undefined ? input : site.b.relu(pointwise(site, input, thresholds, 'thresholds'))
-    const features = channels.reduce((x, outs, i) => site.b.relu(convolution(site, x, outs, `conv${i + 1}`)), first)
+  cnn(site, input, { channels, dense }) {
+    const features = channels.reduce((x, outs, i) => site.b.relu(convolution(site, x, outs, `conv${i + 1}`)), input)
     return hidden(site, site.b.flatten(features), dense)
   },
   mlp: (site, input, { dense }) => hidden(site, input.shape.length > 2 ? site.b.flatten(input) : input, dense),
@@ -76,7 +70,7 @@ export function buildArchitecture(
 }
 
 function checkArchitecture(architecture: Architecture, sampleShape: Shape): void {
-  const widths = [...architecture.dense, ...convolutional(architecture)]
+  const widths = [...architecture.dense, ...(architecture.architecture === 'cnn' ? architecture.channels : [])]
   const wrong = widths.find(width => !Number.isInteger(width) || width < 1)
   if (wrong !== undefined) throw new RobustlyError('config', `a layer cannot be ${wrong} wide, expected 1 or more`)
   if (architecture.architecture !== 'cnn') return
@@ -89,11 +83,6 @@ function checkArchitecture(architecture: Architecture, sampleShape: Shape): void
   )
 }
 
-function convolutional(architecture: Architecture): readonly number[] {
-  if (architecture.architecture !== 'cnn') return []
-  return [...(architecture.thresholds === undefined ? [] : [architecture.thresholds]), ...architecture.channels]
-}
-
 function hidden(site: Site, features: Value, widths: readonly number[]): Value {
   return widths.reduce((x, width, i) => site.b.relu(denseLayer(site, x, width, `dense${i + 1}`)), features)
 }
@@ -101,11 +90,6 @@ function hidden(site: Site, features: Value, widths: readonly number[]): Value {
 function convolution(site: Site, x: Value, outs: number, name: string): Value {
   const w = heNormal(site, [outs, x.shape[1]!, 4, 4], `${name}.weight`)
   return site.b.conv(x, w, zeros(site, outs, `${name}.bias`), { strides: [2, 2], pads: [1, 1, 1, 1] })
-}
-
-function pointwise(site: Site, x: Value, outs: number, name: string): Value {
-  const w = heNormal(site, [outs, x.shape[1]!, 1, 1], `${name}.weight`)
-  return site.b.conv(x, w, zeros(site, outs, `${name}.bias`))
 }
 
 /** The last layer has no ReLU behind it: gain 1 instead of 2. */

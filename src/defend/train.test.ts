@@ -129,7 +129,7 @@ describe('standard training', () => {
       return 0.2 * random.uniform() + ((labels[image] === 0 ? x : y) === 3 ? 0.8 : 0)
     })
     const data: TrainingSet = { inputs, labels, sampleShape: [1, 8, 8], classes: 2 }
-    const architecture = { architecture: 'cnn', thresholds: 2, channels: [4, 8], dense: [8] } as const
+    const architecture = { architecture: 'cnn', channels: [4, 8], dense: [8] } as const
     const start = startFromArchitecture(architecture, [1, 8, 8], 2, randomStream(7, 0, 'test/initial'))
     const validation = { count: 32, steps: 1 }
     const { log, graph } = await train(toy(data, { start, epochs: 12, shift: 1, averaging: 0.9, validation }))
