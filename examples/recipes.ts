@@ -46,7 +46,7 @@ export const recipes: ReadonlyMap<string, Recipe> = new Map([
         adversary: { steps: 7, stepSize: 0.1 },
         epsilonWarmUp: 3,
         learningRate: 0.002,
-        epochs: 14,
+        epochs: 12,
         validation: held(40),
         keep: 'best',
       },
