@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { compileGraph, linearGraph, mlpGraph } from '../../test/support/models.js'
 import type { CompiledModel } from '../model/compile.js'
-import { lossNames } from '../model/losses.js'
+import { losses, lossNames } from '../model/losses.js'
 import type { NormName } from '../threat/norm.js'
 import { contains, norms, regionOf, type ThreatModel } from '../threat/threat.js'
 import type { Attack, Sample } from './attack.js'
@@ -89,7 +89,23 @@ afterAll(async () => {
 const special: Record<string, { options?: object; room?: Partial<Record<NormName, number>> }> = {
   // PGD's default steps reach 4/3 of the radius: from the far side of the ball it needs twice the radius.
   pgd: { options: { steps: 80 } },
+  // The random step may lead the wrong way.
+  'r-fgsm': { options: { randomShare: 0.005 } },
+  'carlini-wagner': { options: { steps: 100, learningRate: 0.05, initialConstant: 0.1 }, room: { Linf: 1.12 } },
+  ead: { options: { steps: 100, beta: 0.03 } },
   square: { options: { queries: 1000 }, room: { L2: 1.2, L1: 1.1 } },
+  'uniform-noise': { room: { Linf: 2.5, L2: 2, L1: 2.5 } },
+  'gaussian-noise': { room: { Linf: 4, L2: 2, L1: 2.5 } },
+  // One feature goes all the way to the end of the box.
+  'salt-and-pepper': { options: { steps: 200 }, room: { L2: 7.2, L1: 3.3 } },
+  nes: { options: { queries: 2040 } },
+  spsa: { options: { steps: 40, samples: 20 }, room: { L2: 1.05 } },
+  simba: { options: { queries: 1000 }, room: { L1: 1.02 } },
+  'sign-hunter': { options: { queries: 500 }, room: { L2: 1.05 } },
+  bandits: { options: { queries: 1500 } },
+  zoo: { options: { searches: 4, steps: 300 } },
+  'sparse-rs': { options: { queries: 500 } },
+  'few-pixel': { options: { population: 20, generations: 10 } },
 }
 
 const usable = all.flatMap(attack => attack.norms.map(norm => [attack.name, norm, attack] as const))
@@ -198,6 +214,10 @@ describe('scheduler', () => {
 })
 
 describe('losses', () => {
+  it('of every attack are defined for two classes', () => {
+    for (const attack of all) for (const name of attack.losses(2)) expect(losses[name].classes, attack.name).toBe(2)
+  })
+
   const row = fc.array(fc.float({ min: -8, max: 8, noNaN: true }), { minLength: 5, maxLength: 5 })
 
   it('match their formulas, row by row in one batch', async () => {

@@ -4,14 +4,32 @@ import { apgdCe } from './apgd.js'
 import { apgdDlr } from './apgd-dlr.js'
 import { apgdT } from './apgd-t.js'
 import type { Attack } from './attack.js'
+import { bandits } from './bandits.js'
+import { bim } from './bim.js'
+import { carliniWagner } from './carlini-wagner.js'
 import { ddn } from './ddn.js'
 import { deepfool } from './deepfool.js'
+import { ead } from './ead.js'
 import { fab } from './fab.js'
 import { fabT } from './fab-t.js'
+import { fewPixel } from './few-pixel.js'
 import { fgsm } from './fgsm.js'
 import { fmn } from './fmn.js'
+import { jsma } from './jsma.js'
+import { miFgsm, niFgsm } from './momentum.js'
+import { nes } from './nes.js'
+import { gaussianNoise, uniformNoise } from './noise.js'
 import { pgd } from './pgd.js'
+import { rFgsm } from './r-fgsm.js'
+import { saltAndPepper } from './salt-and-pepper.js'
+import { sigmaZero } from './sigma-zero.js'
+import { signHunter } from './sign-hunter.js'
+import { simba } from './simba.js'
+import { sparseRs } from './sparse-rs.js'
+import { sparsefool } from './sparsefool.js'
+import { spsa } from './spsa.js'
 import { square } from './square.js'
+import { zoo } from './zoo.js'
 
 // Options differ from attack to attack; each attack's own schema checks them before `search` sees them.
 const all = [
@@ -26,6 +44,26 @@ const all = [
   deepfool,
   ddn,
   fmn,
+  carliniWagner,
+  uniformNoise,
+  gaussianNoise,
+  saltAndPepper,
+  nes,
+  spsa,
+  simba,
+  signHunter,
+  bandits,
+  zoo,
+  sparseRs,
+  fewPixel,
+  ead,
+  sigmaZero,
+  jsma,
+  sparsefool,
+  bim,
+  rFgsm,
+  miFgsm,
+  niFgsm,
 ] as readonly unknown[] as readonly Attack[]
 
 export const attacks: ReadonlyMap<string, Attack> = new Map(all.map(attack => [attack.name, attack]))
