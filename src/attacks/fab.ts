@@ -11,7 +11,7 @@ import { type HyperplaneNorm, hyperplaneProjector } from '../threat/hyperplane.j
 import { clampToBox } from '../threat/norm.js'
 import { regionOf, type ThreatModel } from '../threat/threat.js'
 import { askLabel, defineAttack, type Sample, type Steps } from './attack.js'
-import { lengths, nearestBoundary } from './boundary.js'
+import { nearestBoundary } from './boundary.js'
 import { boxOf, type Nearest, nearestTo } from './nearest.js'
 
 export const fabOptions = z.strictObject({
@@ -89,10 +89,8 @@ export function* approach(run: Run, point: Float32Array): Steps<'gradients', voi
     const { value, normal } = yield* nearestBoundary(sample, run.targets, norm, point)
     let atInput = value
     for (let i = 0; i < input.length; i++) atInput += normal[i] * (input[i] - point[i])
-    projector.step(point, normal, value, fromPoint)
-    projector.step(input, normal, atInput, fromInput)
-
-    const [here, there] = [Math.max(lengths[norm](fromPoint), 1e-8), Math.max(lengths[norm](fromInput), 1e-8)]
+    const here = Math.max(projector.step(point, normal, value, fromPoint), 1e-8)
+    const there = Math.max(projector.step(input, normal, atInput, fromInput), 1e-8)
     const alpha = Math.min(here / (here + there), options.alphaMax)
     for (let i = 0; i < input.length; i++) {
       point[i] =

@@ -26,7 +26,8 @@ describe.each(['Linf', 'L2', 'L1'] as const)('the step onto a hyperplane in %s',
     fc.assert(
       fc.property(problem, given => {
         const { point, normal, value } = given
-        projector.step(point, Float32Array.from(normal), value, out)
+        const length = projector.step(point, Float32Array.from(normal), value, out)
+        expect(length).toBeCloseTo(lengthIn[norm](out), 10)
         for (let i = 0; i < features; i++) {
           expect(point[i] + out[i]).toBeGreaterThanOrEqual(-1e-12)
           expect(point[i] + out[i]).toBeLessThanOrEqual(1 + 1e-12)

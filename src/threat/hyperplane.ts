@@ -22,19 +22,16 @@ export interface HyperplaneProjector {
    * Writes to `out` the shortest step d with value + normal.d = 0 and point + d in the bounds; where the box does not reach the
    * hyperplane, the step to the corner nearest to it. Features of zero weight stay. The point must lie in the bounds.
    * @param value value of the linear function at the point
+   * @returns the step's length in the norm
    */
-  step(point: Float32Array, normal: Float32Array, value: number, out: Float64Array): void
+  step(point: Float32Array, normal: Float32Array, value: number, out: Float64Array): number
 }
 
 /** A projector inside these bounds: holds its scratch space. */
 export function hyperplaneProjector(norm: HyperplaneNorm, { low, high }: Bounds): HyperplaneProjector {
   const features = low.length
-  const movable: Movable = {
-    weights: new Float64Array(features),
-    rooms: new Float64Array(features),
-    index: new Int32Array(features),
-    count: 0,
-  }
+  const weights = new Float64Array(features)
+  const rooms = new Float64Array(features)
   const share = shares[norm](features)
   // Both bounds in one array: the sign bit of the slope chooses by arithmetic, for signs of gradients defeat branch prediction.
   const bounds = new Float32Array(2 * features)
@@ -43,131 +40,136 @@ export function hyperplaneProjector(norm: HyperplaneNorm, { low, high }: Bounds)
 
   return {
     step(point, normal, value, out) {
-      out.fill(0)
-      if (value === 0) return
       const bits = new Int32Array(normal.buffer, normal.byteOffset, features)
       const flip = value > 0 ? 0 : -1
-      const { weights, rooms, index } = movable
-      let count = 0
       let reach = 0
       for (let i = 0; i < features; i++) {
         const rises = (bits[i] ^ flip) >>> 31
         const weight = Math.abs(normal[i])
         const room = Math.abs(point[i] - bounds[i + features * rises])
-        if (!(weight > 0 && room > 0)) continue
-        weights[count] = weight
-        rooms[count] = room
-        index[count++] = i
-        reach += weight * room
+        weights[i] = weight
+        rooms[i] = weight > 0 ? room : 0
+        reach += weight > 0 ? weight * room : 0
       }
-      movable.count = count
-      if (reach <= Math.abs(value)) for (let k = 0; k < count; k++) out[index[k]] = rooms[k]
-      else share(movable, Math.abs(value), out)
+      const length = share(weights, rooms, Math.min(Math.abs(value), reach), out)
       for (let i = 0; i < features; i++) out[i] *= 2 * ((bits[i] ^ flip) >>> 31) - 1
+      return length
     },
   }
 }
 
-/** The features that can move: |w|, room and position of the first `count`. May be reordered and overwritten. */
+/** Writes the moves m >= 0 that gain exactly `gain`, at most all that the rooms allow. Features without weight have no room. Returns their length. */
+type Share = (weights: Float64Array, rooms: Float64Array, gain: number, out: Float64Array) => number
+
+/** By norm, for so many features. */
+const shares: { readonly [N in HyperplaneNorm]: (features: number) => Share } = {
+  Linf: () => equally,
+  L2: () => byWeight,
+  L1: heaviestFirst,
+}
+
+/**
+ * The t with sum w_i min(t, room_i) = gain. Newton's method from the left on a concave function: every iterate stays at or below the
+ * root, so that features that have reached the box at t will have done so at the root; it ends when no further one does.
+ */
+function equally(weights: Float64Array, rooms: Float64Array, gain: number, out: Float64Array): number {
+  let t = 0
+  for (let full = -1; ; ) {
+    let reached = 0
+    let left = gain
+    let slope = 0
+    for (let i = 0; i < weights.length; i++) {
+      if (rooms[i] > t) slope += weights[i]
+      else {
+        left -= weights[i] * rooms[i]
+        reached++
+      }
+    }
+    if (slope === 0 || reached === full) break
+    full = reached
+    t = Math.max(t, left / slope)
+  }
+  let longest = 0
+  for (let i = 0; i < out.length; i++) {
+    const move = Math.min(t, rooms[i])
+    out[i] = move
+    if (move > longest) longest = move
+  }
+  return longest
+}
+
+/** The same for moves min(t w_i, room_i). */
+function byWeight(weights: Float64Array, rooms: Float64Array, gain: number, out: Float64Array): number {
+  let t = 0
+  for (let full = -1; ; ) {
+    let reached = 0
+    let left = gain
+    let slope = 0
+    for (let i = 0; i < weights.length; i++) {
+      const weight = weights[i]
+      const room = rooms[i]
+      if (room > t * weight) slope += weight * weight
+      else {
+        left -= weight * room
+        reached++
+      }
+    }
+    if (slope === 0 || reached === full) break
+    full = reached
+    t = Math.max(t, left / slope)
+  }
+  let square = 0
+  for (let i = 0; i < out.length; i++) {
+    const move = Math.min(t * weights[i], rooms[i])
+    out[i] = move
+    square += move * move
+  }
+  return Math.sqrt(square)
+}
+
+/** Selects the weight at which the gain is used up: a histogram of gains over the weights finds its bucket, quickselect the place inside. */
+function heaviestFirst(features: number): Share {
+  const buckets = new Float64Array(Math.min(1024, features))
+  const movable = {
+    weights: new Float64Array(features),
+    rooms: new Float64Array(features),
+    index: new Int32Array(features),
+    count: 0,
+  }
+  return (weights, rooms, gain, out) => {
+    let heaviest = 0
+    for (let i = 0; i < features; i++) if (weights[i] > heaviest) heaviest = weights[i]
+    const scale = heaviest > 0 ? (buckets.length - 1) / heaviest : 0
+    buckets.fill(0)
+    for (let i = 0; i < features; i++) {
+      if (rooms[i] > 0) buckets[(weights[i] * scale) | 0] += weights[i] * rooms[i]
+    }
+    let bucket = buckets.length - 1
+    let left = gain
+    while (bucket > 0 && buckets[bucket] <= left) left -= buckets[bucket--]
+    let count = 0
+    for (let i = 0; i < features; i++) {
+      const at = (weights[i] * scale) | 0
+      out[i] = at > bucket ? rooms[i] : 0
+      if (at !== bucket || rooms[i] === 0) continue
+      movable.weights[count] = weights[i]
+      movable.rooms[count] = rooms[i]
+      movable.index[count++] = i
+    }
+    movable.count = count
+    quickselect(movable, left, out)
+    let length = 0
+    for (let i = 0; i < features; i++) length += out[i]
+    return length
+  }
+}
+
+/** The features among which to choose: |w|, room and position of the first `count`. Reordered. */
 interface Movable {
   readonly weights: Float64Array
   readonly rooms: Float64Array
   readonly index: Int32Array
-  count: number
-}
-
-/** Writes the moves m >= 0 that gain exactly `gain`, which is in reach. */
-type Share = (movable: Movable, gain: number, out: Float64Array) => void
-
-/** By norm, for so many features at most. */
-const shares: { readonly [N in HyperplaneNorm]: (features: number) => Share } = {
-  Linf(features) {
-    const ones = new Float64Array(features).fill(1)
-    return (movable, gain, out) => newton(movable, ones, gain, out)
-  },
-  L2(features) {
-    const speeds = new Float64Array(features)
-    return (movable, gain, out) => {
-      speeds.set(movable.weights)
-      newton(movable, speeds, gain, out)
-    }
-  },
-  L1(features) {
-    const buckets = new Float64Array(Math.min(1024, features))
-    return (movable, gain, out) => heaviestFirst(movable, buckets, gain, out)
-  },
-}
-
-/**
- * The t with sum |w_i| min(t speed_i, room_i) = gain. Newton's method from the left on a concave function: every iterate stays at or
- * below the root, so that a feature that has reached the box at t will have done so at the root; it takes its room and leaves, and
- * each pass goes over the rest only.
- */
-function newton(
-  { weights, rooms, index, count }: Movable,
-  speeds: Float64Array,
-  gain: number,
-  out: Float64Array,
-): void {
-  let active = count
-  let left = gain
-  let slope = 0
-  for (let k = 0; k < active; k++) slope += weights[k] * speeds[k]
-  let t = left / slope
-  for (;;) {
-    let kept = 0
-    slope = 0
-    for (let k = 0; k < active; k++) {
-      const speed = speeds[k]
-      const room = rooms[k]
-      const weight = weights[k]
-      if (t * speed < room) {
-        speeds[kept] = speed
-        rooms[kept] = room
-        weights[kept] = weight
-        index[kept++] = index[k]
-        slope += weight * speed
-      } else {
-        out[index[k]] = room
-        left -= weight * room
-      }
-    }
-    if (kept === active || kept === 0) break
-    active = kept
-    // Below the last t only by rounding.
-    t = Math.max(t, left / slope)
-  }
-  if (active > 0) for (let k = 0; k < active; k++) out[index[k]] = Math.min(t * speeds[k], rooms[k])
-}
-
-/**
- * Selects the weight at which the gain is used up: a histogram of gains over the weights finds its bucket, quickselect the place inside.
- */
-function heaviestFirst(movable: Movable, buckets: Float64Array, gain: number, out: Float64Array): void {
-  const { weights, rooms, index, count } = movable
-  let heaviest = 0
-  for (let k = 0; k < count; k++) if (weights[k] > heaviest) heaviest = weights[k]
-  const top = buckets.length - 1
-  const scale = top / heaviest
-  buckets.fill(0)
-  for (let k = 0; k < count; k++) buckets[(weights[k] * scale) | 0] += weights[k] * rooms[k]
-  let bucket = top
-  let left = gain
-  while (bucket > 0 && buckets[bucket] <= left) left -= buckets[bucket--]
-  let within = 0
-  for (let k = 0; k < count; k++) {
-    const at = (weights[k] * scale) | 0
-    if (at < bucket) continue
-    if (at > bucket) {
-      out[index[k]] = rooms[k]
-      continue
-    }
-    weights[within] = weights[k]
-    rooms[within] = rooms[k]
-    index[within++] = index[k]
-  }
-  movable.count = within
-  quickselect(movable, left, out)
+  readonly count: number
 }
 
 /** By weight, on gains: each pass partitions into three and keeps the side in which the gain is used up. */
