@@ -106,6 +106,11 @@ const special: Record<string, { options?: object; room?: Partial<Record<NormName
   zoo: { options: { searches: 4, steps: 300 } },
   'sparse-rs': { options: { queries: 500 } },
   'few-pixel': { options: { population: 20, generations: 10 } },
+  boundary: { options: { steps: 2000 }, room: { L2: 1.1 } },
+  'hop-skip-jump': { options: { steps: 8 }, room: { Linf: 1.05 } },
+  geoda: { options: { queries: 1000 } },
+  rays: { options: { queries: 500 } },
+  'sign-opt': { options: { queries: 2000 } },
 }
 
 const usable = all.flatMap(attack => attack.norms.map(norm => [attack.name, norm, attack] as const))

@@ -6,6 +6,7 @@ import { apgdT } from './apgd-t.js'
 import type { Attack } from './attack.js'
 import { bandits } from './bandits.js'
 import { bim } from './bim.js'
+import { boundary } from './boundary-attack.js'
 import { carliniWagner } from './carlini-wagner.js'
 import { ddn } from './ddn.js'
 import { deepfool } from './deepfool.js'
@@ -15,15 +16,19 @@ import { fabT } from './fab-t.js'
 import { fewPixel } from './few-pixel.js'
 import { fgsm } from './fgsm.js'
 import { fmn } from './fmn.js'
+import { geoda } from './geoda.js'
+import { hopSkipJump } from './hop-skip-jump.js'
 import { jsma } from './jsma.js'
 import { miFgsm, niFgsm } from './momentum.js'
 import { nes } from './nes.js'
 import { gaussianNoise, uniformNoise } from './noise.js'
 import { pgd } from './pgd.js'
 import { rFgsm } from './r-fgsm.js'
+import { rays } from './rays.js'
 import { saltAndPepper } from './salt-and-pepper.js'
 import { sigmaZero } from './sigma-zero.js'
 import { signHunter } from './sign-hunter.js'
+import { signOpt } from './sign-opt.js'
 import { simba } from './simba.js'
 import { sparseRs } from './sparse-rs.js'
 import { sparsefool } from './sparsefool.js'
@@ -56,6 +61,11 @@ const all = [
   zoo,
   sparseRs,
   fewPixel,
+  boundary,
+  hopSkipJump,
+  geoda,
+  rays,
+  signOpt,
   ead,
   sigmaZero,
   jsma,
