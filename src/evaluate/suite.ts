@@ -12,13 +12,39 @@ interface Suite {
   readonly attacks: readonly PlannedAttack[]
 }
 
+const named = (name: string, options: object = {}): PlannedAttack => ({ name, options })
+
+/** Attacks and settings of AutoAttack (auto-attack a392200) for `standard` and `plus`. */
 export const suites: ReadonlyMap<string, Suite> = new Map([
   [
     'quick',
     {
       description: 'APGD-CE alone: a first upper bound in minutes, not a standard evaluation',
       complete: false,
-      attacks: [{ name: 'apgd-ce', options: {} }],
+      attacks: [named('apgd-ce')],
+    },
+  ],
+  [
+    'standard',
+    {
+      description: "AutoAttack's standard version: APGD-CE, APGD-T, FAB-T and Square with 5,000 queries",
+      complete: true,
+      attacks: [named('apgd-ce'), named('apgd-t'), named('fab-t'), named('square')],
+    },
+  ],
+  [
+    'plus',
+    {
+      description: 'standard with 5 restarts, and APGD-DLR and untargeted FAB besides',
+      complete: true,
+      attacks: [
+        named('apgd-ce', { restarts: 5 }),
+        named('apgd-dlr', { restarts: 5 }),
+        named('fab', { restarts: 5 }),
+        named('square'),
+        named('apgd-t'),
+        named('fab-t'),
+      ],
     },
   ],
 ])

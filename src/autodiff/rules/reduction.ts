@@ -1,6 +1,6 @@
 /** Gradient rules of reductions: the gradient is spread back over the axes that were reduced. */
 import type { Value } from '../../onnx/build.js'
-import { positive, reducedShape } from '../../onnx/build.js'
+import { positive, reducedShape } from '../../onnx/shapes.js'
 import type { GradientRules, RuleContext } from '../rule.js'
 
 type Reduce = 'ReduceSum' | 'ReduceMean' | 'ReduceMax'

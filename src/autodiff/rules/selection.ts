@@ -1,6 +1,7 @@
 /** Gradient rules of operators that select values, convert them or pass them on. */
 import { RobustlyError } from '../../errors.js'
-import { type GraphBuilder, positive, type Value } from '../../onnx/build.js'
+import type { GraphBuilder, Value } from '../../onnx/build.js'
+import { positive } from '../../onnx/shapes.js'
 import { int64, type Shape, sizeOf, stridesOf, toNumbers } from '../../tensor/tensor.js'
 import type { GradientRules, RuleContext } from '../rule.js'
 

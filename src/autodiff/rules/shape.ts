@@ -1,5 +1,6 @@
 /** Gradient rules of operators that move, cut and repeat values: the gradient is moved back. */
-import { type GraphBuilder, positive, type Value } from '../../onnx/build.js'
+import type { GraphBuilder, Value } from '../../onnx/build.js'
+import { positive } from '../../onnx/shapes.js'
 import { type DataType, sizeOf, type Tensor } from '../../tensor/tensor.js'
 import type { GradientRule, GradientRules, RuleContext } from '../rule.js'
 import { floatsOf } from './constants.js'

@@ -1,6 +1,6 @@
 /** Matrix products by their definition. */
 import { broadcastShapes, float64, type Shape, sizeOf, stridesOf, type TensorOf } from '../../tensor/tensor.js'
-import { matMulShape } from '../build.js'
+import { matMulShape } from '../shapes.js'
 import { asFloats, zeros } from './floats.js'
 import type { ReferenceRules } from './rule.js'
 

@@ -1,7 +1,7 @@
 /** Batch normalization at inference and the softmaxes by their definition. */
 import { RobustlyError } from '../../errors.js'
 import { float64, sizeOf, type Tensor } from '../../tensor/tensor.js'
-import { positive } from '../build.js'
+import { positive } from '../shapes.js'
 import { asFloats, zeros } from './floats.js'
 import type { ReferenceRules } from './rule.js'
 

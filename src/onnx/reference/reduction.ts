@@ -1,7 +1,7 @@
 /** Reductions along axes by their definition. */
 import { int64, type Shape, sizeOf, type Tensor } from '../../tensor/tensor.js'
-import { positive, reducedShape } from '../build.js'
 import type { OperatorName } from '../operators.js'
+import { positive, reducedShape } from '../shapes.js'
 import { flatOf, listed, numbersOf, placeOf, tensorOf } from './numbers.js'
 import type { ReferenceContext, ReferenceRule, ReferenceRules } from './rule.js'
 

@@ -1,8 +1,8 @@
 /** Operators that select values, convert them or pass them on, by their definition. */
 import { RobustlyError } from '../../errors.js'
 import { broadcastShapes, type DataType, sizeOf, type Tensor } from '../../tensor/tensor.js'
-import { positive } from '../build.js'
 import { elementTypes } from '../operators.js'
+import { positive } from '../shapes.js'
 import { broadcastTo, elementsOf, flatOf, keptAs, numbersOf, pick, placeOf, tensorOf } from './numbers.js'
 import type { ReferenceRules } from './rule.js'
 

@@ -1,8 +1,8 @@
 /** Operators that move, cut and repeat values, by their definition. */
 import { RobustlyError } from '../../errors.js'
 import { broadcastShapes, float64, int64, type Shape, sizeOf, type Tensor } from '../../tensor/tensor.js'
-import { positive } from '../build.js'
 import type { Node } from '../graph.js'
+import { positive } from '../shapes.js'
 import { broadcastTo, elementsOf, flatOf, keptAs, listed, numbersOf, pick, placeOf, tensorOf } from './numbers.js'
 import type { ReferenceContext, ReferenceRules } from './rule.js'
 
