@@ -6,7 +6,7 @@
  * bisection takes the overshoot back.
  */
 import { z } from 'zod'
-import { type HyperplaneNorm, hyperplaneProjector } from '../threat/hyperplane.js'
+import { type HyperplaneNorm, hyperplaneSpace, stepOntoHyperplane } from '../threat/hyperplane.js'
 import { clampToBox, type Region } from '../threat/norm.js'
 import { askLabel, askScores, defineAttack, type Sample, type Steps } from './attack.js'
 import { dual, lengths, nearestBoundary } from './boundary.js'
@@ -52,7 +52,7 @@ export function* crossBoundary(
   { steps, overshoot }: { readonly steps: number; readonly overshoot: number },
   start: Float32Array,
 ): Steps<'gradients', { point: Float32Array; label: number }> {
-  const projector = hyperplaneProjector(norm, box)
+  const space = hyperplaneSpace(norm, box)
   const move = new Float64Array(start.length)
   const total = new Float64Array(start.length)
   const point = start.slice()
@@ -60,7 +60,7 @@ export function* crossBoundary(
     const { value, normal, label } = yield* nearestBoundary(sample, targets, norm, point)
     if (label !== sample.label) return { point, label }
     // At least a distance of 1e-4, for at a tie of the two logits the way has no length.
-    projector.step(point, normal, Math.min(value, -1e-4 * lengths[dual[norm]](normal)), move)
+    stepOntoHyperplane(space, point, normal, Math.min(value, -1e-4 * lengths[dual[norm]](normal)), move)
     for (let i = 0; i < point.length; i++) {
       total[i] += move[i]
       point[i] = start[i] + (1 + overshoot) * total[i]

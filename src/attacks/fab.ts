@@ -7,7 +7,7 @@
  * by one; random starts of later restarts lie within half the distance found so far.
  */
 import { z } from 'zod'
-import { type HyperplaneNorm, hyperplaneProjector } from '../threat/hyperplane.js'
+import { type HyperplaneNorm, hyperplaneSpace, stepOntoHyperplane } from '../threat/hyperplane.js'
 import { clampToBox } from '../threat/norm.js'
 import { regionOf, type ThreatModel } from '../threat/threat.js'
 import { askLabel, defineAttack, type Sample, type Steps } from './attack.js'
@@ -81,26 +81,50 @@ export function* approach(run: Run, point: Float32Array): Steps<'gradients', voi
   const { input } = sample
   const norm = threat.norm.name as HyperplaneNorm
   const box = boxOf(sample, threat)
-  const projector = hyperplaneProjector(norm, box)
+  const space = hyperplaneSpace(norm, box)
   const fromPoint = new Float64Array(input.length)
   const fromInput = new Float64Array(input.length)
 
   for (let step = 0; step < options.steps; step++) {
     const { value, normal } = yield* nearestBoundary(sample, run.targets, norm, point)
-    let atInput = value
-    for (let i = 0; i < input.length; i++) atInput += normal[i] * (input[i] - point[i])
-    const here = Math.max(projector.step(point, normal, value, fromPoint), 1e-8)
-    const there = Math.max(projector.step(input, normal, atInput, fromInput), 1e-8)
+    const here = Math.max(stepOntoHyperplane(space, point, normal, value, fromPoint), 1e-8)
+    const there = Math.max(
+      stepOntoHyperplane(space, input, normal, valueAt(input, point, normal, value), fromInput),
+      1e-8,
+    )
     const alpha = Math.min(here / (here + there), options.alphaMax)
-    for (let i = 0; i < input.length; i++) {
-      point[i] =
-        (1 - alpha) * (point[i] + options.overshoot * fromPoint[i]) +
-        alpha * (input[i] + options.overshoot * fromInput[i])
-    }
+    blend(point, fromPoint, 1 - alpha, input, fromInput, alpha, options.overshoot)
     clampToBox(point, box)
 
     const { label } = yield* askLabel(point)
-    if (!nearest.offer(point, label)) continue
-    for (let i = 0; i < input.length; i++) point[i] = input[i] + options.backward * (point[i] - input[i])
+    if (nearest.offer(point, label)) contract(point, input, options.backward)
   }
+}
+
+// Loops over the features stand outside of the generator, which the compiler does not make fast.
+
+/** The linear function with this value and gradient at `from`, at another point. */
+function valueAt(point: Float32Array, from: Float32Array, gradient: Float32Array, value: number): number {
+  for (let i = 0; i < point.length; i++) value += gradient[i] * (point[i] - from[i])
+  return value
+}
+
+/** point = weight (point + overshoot step) + otherWeight (other + overshoot otherStep) */
+function blend(
+  point: Float32Array,
+  step: Float64Array,
+  weight: number,
+  other: Float32Array,
+  otherStep: Float64Array,
+  otherWeight: number,
+  overshoot: number,
+): void {
+  for (let i = 0; i < point.length; i++) {
+    point[i] = weight * (point[i] + overshoot * step[i]) + otherWeight * (other[i] + overshoot * otherStep[i])
+  }
+}
+
+/** point = center + share (point - center) */
+function contract(point: Float32Array, center: Float32Array, share: number): void {
+  for (let i = 0; i < point.length; i++) point[i] = center[i] + share * (point[i] - center[i])
 }

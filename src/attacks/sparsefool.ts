@@ -6,7 +6,7 @@
  * allows is taken when it does not reach the hyperplane; the overshoot is clamped as before, and a final refinement takes it back.
  */
 import { z } from 'zod'
-import { hyperplaneProjector } from '../threat/hyperplane.js'
+import { hyperplaneSpace, stepOntoHyperplane } from '../threat/hyperplane.js'
 import { clampToBox } from '../threat/norm.js'
 import { askGradient, askLabel, askScores, defineAttack } from './attack.js'
 import { crossBoundary } from './deepfool.js'
@@ -40,7 +40,7 @@ export const sparsefool = defineAttack({
     const { logits } = yield* askScores(input)
     const targets = likeliestOthers(logits, truth, options.candidates - 1)
     const walk = { steps: options.deepfoolSteps, overshoot: options.overshoot }
-    const projector = hyperplaneProjector('L1', box)
+    const space = hyperplaneSpace('L1', box)
     const move = new Float64Array(input.length)
     const current = input.slice()
     const point = input.slice()
@@ -51,7 +51,7 @@ export const sparsefool = defineAttack({
       const { gradient } = yield* askGradient(beyond, { loss: 'logit-difference', label: truth, target })
       let value = 0
       for (let i = 0; i < input.length; i++) value += gradient[i] * options.lambda * (current[i] - beyond[i])
-      projector.step(current, gradient, value, move)
+      stepOntoHyperplane(space, current, gradient, value, move)
       for (let i = 0; i < input.length; i++) {
         current[i] += move[i]
         point[i] = input[i] + (1 + options.overshoot) * (current[i] - input[i])

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type Hyperplane, lengthIn, reachOf, shortest } from '../../test/support/shortest.js'
-import { hyperplaneProjector } from './hyperplane.js'
+import { hyperplaneSpace, stepOntoHyperplane } from './hyperplane.js'
 
 const features = 9
 
@@ -19,14 +19,14 @@ function vector(element: fc.Arbitrary<number>): fc.Arbitrary<Float32Array> {
 const box = { low: new Float32Array(features), high: new Float32Array(features).fill(1) }
 
 describe.each(['Linf', 'L2', 'L1'] as const)('the step onto a hyperplane in %s', norm => {
-  const projector = hyperplaneProjector(norm, box)
+  const space = hyperplaneSpace(norm, box)
   const out = new Float64Array(features)
 
   it('ends on the hyperplane, inside the box, by the shortest way', () => {
     fc.assert(
       fc.property(problem, given => {
         const { point, normal, value } = given
-        const length = projector.step(point, Float32Array.from(normal), value, out)
+        const length = stepOntoHyperplane(space, point, Float32Array.from(normal), value, out)
         expect(length).toBeCloseTo(lengthIn[norm](out), 10)
         for (let i = 0; i < features; i++) {
           expect(point[i] + out[i]).toBeGreaterThanOrEqual(-1e-12)
@@ -53,7 +53,7 @@ describe.each(['Linf', 'L2', 'L1'] as const)('the step onto a hyperplane in %s',
         const reached = Array.from(normal).reduce((sum, w, i) => sum + w * (point[i] - other[i]), 0)
         // At the very corner rounding decides whether features of next to no weight are needed.
         fc.pre(reachOf({ ...given, value: reached }) > Math.abs(reached) * (1 + 1e-9))
-        projector.step(point, Float32Array.from(normal), reached, out)
+        stepOntoHyperplane(space, point, Float32Array.from(normal), reached, out)
         expect(lengthIn[norm](out)).toBeLessThanOrEqual(
           lengthIn[norm](Array.from(point, (x, i) => other[i] - x)) + 1e-9,
         )
@@ -65,7 +65,7 @@ describe.each(['Linf', 'L2', 'L1'] as const)('the step onto a hyperplane in %s',
   it('needs no box', () => {
     const open = { low: new Float32Array(3).fill(-Infinity), high: new Float32Array(3).fill(Infinity) }
     const step = new Float64Array(3)
-    hyperplaneProjector(norm, open).step(Float32Array.of(7, -5, 0), Float32Array.of(3, 0, -4), 10, step)
+    stepOntoHyperplane(hyperplaneSpace(norm, open), Float32Array.of(7, -5, 0), Float32Array.of(3, 0, -4), 10, step)
     const dual = { Linf: 7, L2: 5, L1: 4 }[norm]
     expect(lengthIn[norm](step)).toBeCloseTo(10 / dual, 12)
     expect(10 + 3 * step[0] - 4 * step[2]).toBeCloseTo(0, 12)
@@ -73,10 +73,10 @@ describe.each(['Linf', 'L2', 'L1'] as const)('the step onto a hyperplane in %s',
 
   it('takes time in proportion to the features, also where all weights are equal', () => {
     const n = 200_000
-    const big = hyperplaneProjector(norm, { low: new Float32Array(n), high: new Float32Array(n).fill(1) })
+    const big = hyperplaneSpace(norm, { low: new Float32Array(n), high: new Float32Array(n).fill(1) })
     const weights = new Float32Array(n).fill(1)
     const step = new Float64Array(n)
-    big.step(new Float32Array(n).fill(0.5), weights, 1000, step)
+    stepOntoHyperplane(big, new Float32Array(n).fill(0.5), weights, 1000, step)
     expect(step.reduce((sum, move) => sum + move, 0)).toBeCloseTo(-1000, 4)
   })
 })

@@ -17,55 +17,103 @@ export interface Bounds {
 /** Norms in which the way has a closed form. */
 export type HyperplaneNorm = Exclude<NormName, 'L0'>
 
-export interface HyperplaneProjector {
+/** Bounds with the scratch space of the steps inside them. */
+export interface HyperplaneSpace {
+  readonly norm: HyperplaneNorm
   /**
-   * Writes to `out` the shortest step d with value + normal.d = 0 and point + d in the bounds; where the box does not reach the
-   * hyperplane, the step to the corner nearest to it. Features of zero weight stay. The point must lie in the bounds.
-   * @param value value of the linear function at the point
-   * @returns the step's length in the norm
+   * Lowest values, then highest: the sign bit of a slope chooses between them by arithmetic, for signs of gradients defeat branch
+   * prediction.
    */
-  step(point: Float32Array, normal: Float32Array, value: number, out: Float64Array): number
+  readonly bounds: Float32Array
+  readonly weights: Float64Array
+  readonly rooms: Float64Array
+  readonly buckets: Float64Array
+  readonly tied: Movable
 }
 
-/** A projector inside these bounds: holds its scratch space. */
-export function hyperplaneProjector(norm: HyperplaneNorm, { low, high }: Bounds): HyperplaneProjector {
+/** The features among which L1 chooses last: |w|, room and position of the first `count`. */
+interface Movable {
+  readonly weights: Float64Array
+  readonly rooms: Float64Array
+  readonly index: Int32Array
+  count: number
+}
+
+export function hyperplaneSpace(norm: HyperplaneNorm, { low, high }: Bounds): HyperplaneSpace {
   const features = low.length
-  const weights = new Float64Array(features)
-  const rooms = new Float64Array(features)
-  const share = shares[norm](features)
-  // Both bounds in one array: the sign bit of the slope chooses by arithmetic, for signs of gradients defeat branch prediction.
+  const floats = () => new Float64Array(features)
   const bounds = new Float32Array(2 * features)
   bounds.set(low)
   bounds.set(high, features)
-
   return {
-    step(point, normal, value, out) {
-      const bits = new Int32Array(normal.buffer, normal.byteOffset, features)
-      const flip = value > 0 ? 0 : -1
-      let reach = 0
-      for (let i = 0; i < features; i++) {
-        const rises = (bits[i] ^ flip) >>> 31
-        const weight = Math.abs(normal[i])
-        const room = Math.abs(point[i] - bounds[i + features * rises])
-        weights[i] = weight
-        rooms[i] = weight > 0 ? room : 0
-        reach += weight > 0 ? weight * room : 0
-      }
-      const length = share(weights, rooms, Math.min(Math.abs(value), reach), out)
-      for (let i = 0; i < features; i++) out[i] *= 2 * ((bits[i] ^ flip) >>> 31) - 1
-      return length
-    },
+    norm,
+    bounds,
+    weights: floats(),
+    rooms: floats(),
+    buckets: new Float64Array(Math.min(1024, features)),
+    tied: { weights: floats(), rooms: floats(), index: new Int32Array(features), count: 0 },
   }
 }
 
-/** Writes the moves m >= 0 that gain exactly `gain`, at most all that the rooms allow. Features without weight have no room. Returns their length. */
-type Share = (weights: Float64Array, rooms: Float64Array, gain: number, out: Float64Array) => number
+/**
+ * Writes to `out` the shortest step d with value + normal.d = 0 and point + d in the bounds; where the box does not reach the
+ * hyperplane, the step to the corner nearest to it. Features of zero weight stay. The point must lie in the bounds.
+ * @param value value of the linear function at the point
+ * @returns the step's length in the norm
+ */
+export function stepOntoHyperplane(
+  space: HyperplaneSpace,
+  point: Float32Array,
+  normal: Float32Array,
+  value: number,
+  out: Float64Array,
+): number {
+  const bits = new Int32Array(normal.buffer, normal.byteOffset, normal.length)
+  const flip = value > 0 ? 0 : -1
+  const reach = measure(point, normal, bits, flip, space.bounds, space.weights, space.rooms)
+  const length = shares[space.norm](space, Math.min(Math.abs(value), reach), out)
+  turn(out, bits, flip)
+  return length
+}
 
-/** By norm, for so many features. */
-const shares: { readonly [N in HyperplaneNorm]: (features: number) => Share } = {
-  Linf: () => equally,
-  L2: () => byWeight,
-  L1: heaviestFirst,
+// The loops stand in functions of their own that take arrays: V8 compiles them while they run, and would not keep that code for a
+// function that also reads objects before its first loop.
+
+/** Fills in weights and rooms; gives the most that all moves together gain. */
+function measure(
+  point: Float32Array,
+  normal: Float32Array,
+  bits: Int32Array,
+  flip: number,
+  bounds: Float32Array,
+  weights: Float64Array,
+  rooms: Float64Array,
+): number {
+  const features = weights.length
+  let reach = 0
+  for (let i = 0; i < features; i++) {
+    const rises = (bits[i] ^ flip) >>> 31
+    const weight = Math.abs(normal[i])
+    const room = weight > 0 ? Math.abs(point[i] - bounds[i + features * rises]) : 0
+    weights[i] = weight
+    rooms[i] = room
+    reach += weight * room
+  }
+  return reach
+}
+
+/** Gives the moves their signs. */
+function turn(moves: Float64Array, bits: Int32Array, flip: number): void {
+  for (let i = 0; i < moves.length; i++) moves[i] *= 2 * ((bits[i] ^ flip) >>> 31) - 1
+}
+
+/** Writes the moves m >= 0 that gain exactly `gain`, at most all that the rooms allow. Features without weight have no room. Returns their length. */
+type Share = (space: HyperplaneSpace, gain: number, out: Float64Array) => number
+
+const shares: { readonly [N in HyperplaneNorm]: Share } = {
+  Linf: ({ weights, rooms }, gain, out) => equally(weights, rooms, gain, out),
+  L2: ({ weights, rooms }, gain, out) => byWeight(weights, rooms, gain, out),
+  L1: ({ weights, rooms, buckets, tied }, gain, out) => heaviestFirst(weights, rooms, buckets, tied, gain, out),
 }
 
 /**
@@ -128,48 +176,39 @@ function byWeight(weights: Float64Array, rooms: Float64Array, gain: number, out:
 }
 
 /** Selects the weight at which the gain is used up: a histogram of gains over the weights finds its bucket, quickselect the place inside. */
-function heaviestFirst(features: number): Share {
-  const buckets = new Float64Array(Math.min(1024, features))
-  const movable = {
-    weights: new Float64Array(features),
-    rooms: new Float64Array(features),
-    index: new Int32Array(features),
-    count: 0,
+function heaviestFirst(
+  weights: Float64Array,
+  rooms: Float64Array,
+  buckets: Float64Array,
+  tied: Movable,
+  gain: number,
+  out: Float64Array,
+): number {
+  const features = weights.length
+  let heaviest = 0
+  for (let i = 0; i < features; i++) if (weights[i] > heaviest) heaviest = weights[i]
+  const scale = heaviest > 0 ? (buckets.length - 1) / heaviest : 0
+  buckets.fill(0)
+  for (let i = 0; i < features; i++) {
+    if (rooms[i] > 0) buckets[(weights[i] * scale) | 0] += weights[i] * rooms[i]
   }
-  return (weights, rooms, gain, out) => {
-    let heaviest = 0
-    for (let i = 0; i < features; i++) if (weights[i] > heaviest) heaviest = weights[i]
-    const scale = heaviest > 0 ? (buckets.length - 1) / heaviest : 0
-    buckets.fill(0)
-    for (let i = 0; i < features; i++) {
-      if (rooms[i] > 0) buckets[(weights[i] * scale) | 0] += weights[i] * rooms[i]
-    }
-    let bucket = buckets.length - 1
-    let left = gain
-    while (bucket > 0 && buckets[bucket] <= left) left -= buckets[bucket--]
-    let count = 0
-    for (let i = 0; i < features; i++) {
-      const at = (weights[i] * scale) | 0
-      out[i] = at > bucket ? rooms[i] : 0
-      if (at !== bucket || rooms[i] === 0) continue
-      movable.weights[count] = weights[i]
-      movable.rooms[count] = rooms[i]
-      movable.index[count++] = i
-    }
-    movable.count = count
-    quickselect(movable, left, out)
-    let length = 0
-    for (let i = 0; i < features; i++) length += out[i]
-    return length
+  let bucket = buckets.length - 1
+  let left = gain
+  while (bucket > 0 && buckets[bucket] <= left) left -= buckets[bucket--]
+  let count = 0
+  for (let i = 0; i < features; i++) {
+    const at = (weights[i] * scale) | 0
+    out[i] = at > bucket ? rooms[i] : 0
+    if (at !== bucket || rooms[i] === 0) continue
+    tied.weights[count] = weights[i]
+    tied.rooms[count] = rooms[i]
+    tied.index[count++] = i
   }
-}
-
-/** The features among which to choose: |w|, room and position of the first `count`. Reordered. */
-interface Movable {
-  readonly weights: Float64Array
-  readonly rooms: Float64Array
-  readonly index: Int32Array
-  readonly count: number
+  tied.count = count
+  quickselect(tied, left, out)
+  let length = 0
+  for (let i = 0; i < features; i++) length += out[i]
+  return length
 }
 
 /** By weight, on gains: each pass partitions into three and keeps the side in which the gain is used up. */
