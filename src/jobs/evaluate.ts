@@ -49,6 +49,8 @@ export type EvaluationEvent =
   | { readonly kind: 'chosen'; readonly chosen: Chosen; readonly samples: number; readonly attacks: number }
   | { readonly kind: 'progress'; readonly progress: Progress }
   | { readonly kind: 'notice'; readonly text: string }
+  /** A worker process has done its work: its seconds inside ONNX Runtime, and all of them. */
+  | { readonly kind: 'finished'; readonly runtimeSeconds: number; readonly wallSeconds: number }
 
 export interface Evaluation {
   readonly result: Result
@@ -142,6 +144,7 @@ async function fill(folder: RunFolder, { spec, dataset, emit, options, watch, ch
       watch.take(withoutVerdict(index, (await dataset.read(index, index + 1)).labels[0]!, error)),
     spent: watch.spent,
     notice: text => emit({ kind: 'notice', text }),
+    finished: time => emit({ kind: 'finished', ...time }),
     signal: options.signal,
   })
 }

@@ -1,6 +1,6 @@
 /** Writing files so that a crash at any moment leaves the old file or the new one, and errors that say what to do. */
 import { randomUUID } from 'node:crypto'
-import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { RobustlyError } from '../errors.js'
 import { printable } from '../printable.js'
@@ -61,6 +61,17 @@ export function replaceFile(path: string, fill: (write: (bytes: Uint8Array) => v
   } catch (error) {
     if (made) rmSync(temporary, { force: true })
     throw unwritable(path, error)
+  }
+}
+
+/** Makes a folder and those above it. Node's own recursive way never ends below folders such as /proc. */
+export function makeFolder(path: string): void {
+  if (existsSync(path)) return
+  if (dirname(path) !== path) makeFolder(dirname(path))
+  try {
+    mkdirSync(path)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
   }
 }
 

@@ -23,10 +23,9 @@ export function lockFolder(folder: string): () => void {
     writeFileSync(draft, own, { flag: 'wx' })
     for (let tries = 0; ; tries++) {
       if (linked(draft, path)) break
-      const text = textOf(path)
-      if (text === undefined) continue
+      const text = textOf(path) ?? ''
       const owner = ownerOf(text)
-      if (tries > 3 || (owner !== undefined && isAlive(owner))) throw locked(folder, owner)
+      if (tries > 5 || (owner !== undefined && isAlive(owner))) throw locked(folder, owner)
       removeStale(path, text)
     }
   } catch (error) {

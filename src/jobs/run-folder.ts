@@ -8,7 +8,6 @@ import {
   existsSync,
   fdatasync,
   ftruncateSync,
-  mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -21,7 +20,7 @@ import { join, resolve } from 'node:path'
 import { RobustlyError } from '../errors.js'
 import type { SampleRecord } from '../evaluate/record.js'
 import { printable } from '../printable.js'
-import { replaceFile, replaceText, unwritable, writeAll } from './files.js'
+import { makeFolder, replaceFile, replaceText, unwritable, writeAll } from './files.js'
 import { lockFolder } from './lock.js'
 import { type Manifest, mismatch, readManifest } from './manifest.js'
 import { linesOf, parseRecord, recordLine } from './records.js'
@@ -95,7 +94,7 @@ function prepare(path: string, resume: boolean): boolean {
     })
   }
   try {
-    mkdirSync(path, { recursive: true })
+    makeFolder(path)
     if (readdirSync(path).every(name => name.startsWith('lock'))) return true
   } catch (error) {
     throw unwritable(path, error)

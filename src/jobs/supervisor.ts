@@ -1,7 +1,8 @@
 /**
  * Distributes the samples of a run over worker processes and outlives whatever happens to them. It never runs a model.
  * A worker that crashes, hangs or outgrows its memory costs a second try of the samples it held, in small groups of their
- * own, so that one poisonous sample does not take others along; what fails twice is given up with the reason.
+ * own, and for a group that fails again a third one, sample by sample: a poisonous sample takes no others along. What fails
+ * alone is given up with the reason.
  */
 import { RobustlyError } from '../errors.js'
 import type { SampleRecord } from '../evaluate/record.js'
@@ -26,6 +27,8 @@ export interface SuperviseOptions {
   /** Wall seconds by attack since the last call, of one worker. */
   spent(seconds: ReadonlyMap<string, number>): void
   notice(text: string): void
+  /** A worker has done all its work: its seconds inside ONNX Runtime, and all of them. */
+  finished(time: { readonly runtimeSeconds: number; readonly wallSeconds: number }): void
   readonly signal?: AbortSignal | undefined
 }
 
@@ -35,9 +38,8 @@ interface Task {
   readonly tries: number
 }
 
-/** Samples of a task, and of a task that failed once. */
-const largestTask = 32
-const retrySize = 8
+/** Samples of a task: fresh, after a first failure, after a second one. A sample that fails alone is given up. */
+const taskSizes = [32, 8, 1] as const
 
 /** Workers lost one after the other without any record between: then the fault is not in single samples. */
 const lossesInARow = { before: 4, after: 8 }
@@ -48,7 +50,7 @@ const lossesInARow = { before: 4, after: 8 }
  */
 export async function supervise(options: SuperviseOptions): Promise<void> {
   const { spec, plan, processes, limits, signal } = options
-  const taskSize = Math.max(1, Math.min(largestTask, Math.floor(options.samples / (8 * processes))))
+  const taskSize = Math.max(1, Math.min(taskSizes[0], Math.floor(options.samples / (8 * processes))))
   const fresh = tasksOf(options.missing, taskSize)
   let unassigned = options.samples
   const retries: Task[] = []
@@ -103,11 +105,13 @@ export async function supervise(options: SuperviseOptions): Promise<void> {
       take(first)
       await client.call('start', { spec, plan }, { silenceSeconds })
       started = true
+      const began = performance.now()
       const done = client.call('run', null, { onProgress, silenceSeconds })
       done.catch(() => {}) // awaited below; `give` may fail first
       for (const task of held.keys()) give(task)
       refill()
-      await done
+      const { runtimeSeconds } = await done
+      options.finished({ runtimeSeconds, wallSeconds: (performance.now() - began) / 1000 })
       return true
     } catch (error) {
       return await lost(error, started, held)
@@ -176,9 +180,10 @@ export async function supervise(options: SuperviseOptions): Promise<void> {
     }
     if (++losses > (recordedEver ? lossesInARow.after : lossesInARow.before) + processes) throw error
     options.notice(`${messageOf(error)}; its samples are tried again`)
-    for (const [task, rest] of held) {
-      if (task.tries > 0) for (const index of rest) await options.givenUp(index, reasonOf(error))
-      else for (const [start, end] of rangesOf(rest, retrySize)) retries.push({ start, end, tries: 1 })
+    for (const [{ tries }, rest] of held) {
+      const size = taskSizes[tries + 1]
+      if (size === undefined) for (const index of rest) await options.givenUp(index, reasonOf(error))
+      else for (const [start, end] of rangesOf(rest, size)) retries.push({ start, end, tries: tries + 1 })
     }
     return true
   }

@@ -57,7 +57,7 @@ function header(result: Result, style: Style): string[] {
   const shape = model.inputShape.join(style.times)
   const samples = `${grouped(data.count)} samples (${data.range[0]}:${data.range[1]})`
   const box = threat.box === null ? 'no box' : `box [${threat.box[0]}, ${threat.box[1]}]`
-  const attack = result.suite === 'custom' ? 'own choice of attacks' : `suite ${result.suite}`
+  const attack = result.suite === 'custom' ? 'attacks as given' : `suite ${result.suite}`
   const mode = result.mode === 'individual' ? [`each attack on every sample`] : []
   const rows: [string, string[]][] = [
     ['Model', [model.file, `${grouped(model.parameters)} parameters`, `${model.classes} classes`, shape]],
@@ -133,18 +133,29 @@ function accuracies(result: Result, style: Style): string[] {
     ['Standard accuracy', standard, style.bold],
     ['Robust accuracy', robust, robust.value >= 0.5 ? style.good : style.bad],
   ] as const
-  const bar = style.width >= 76 ? Math.min(24, style.width - 58) : 0
-  const lines = rows.flatMap(([name, rate, paint]) => {
+  const texts = rows.map(([name, rate, paint]) => {
     const { correct, count, value, interval } = rate
+    const main = `  ${name.padEnd(17)}  ${paint(percent(value, 2).padStart(8))}`
     const range = `${percent(interval[0], 1, false)} ${style.dash} ${percent(interval[1], 1)}`
-    const drawn = bar === 0 ? '' : `  ${barOf(value, bar, style)}`
-    const main = `  ${name.padEnd(17)}  ${paint(percent(value, 2).padStart(8))}${drawn}`
-    if (style.width < 60) return [main, style.dim(`    ${range} at 95 %`)]
-    const counts = bar === 0 ? '' : `  ${style.dim(`${grouped(correct)} of ${grouped(count)}`)}`
-    return [`${main}  ${style.dim(`[${range}]`)}${counts}`]
+    return { value, main, range: `[${range}]`, counts: `${grouped(correct)} of ${grouped(count)}` }
   })
-  return style.width < 60 ? lines : [...lines, style.dim(`  ${' '.repeat(17)}  in brackets: 95 % confidence interval`)]
+  const longest = (which: 'range' | 'counts') => Math.max(...texts.map(text => text[which].length))
+  const narrow = style.width < mainWidth + longest('range') + 2
+  if (narrow) return texts.flatMap(({ main, range }) => [main, style.dim(`    ${range} at 95 %`)])
+  const room = style.width - mainWidth - longest('range') - 2
+  const counted = room >= longest('counts') + 2
+  const bar = Math.min(24, room - longest('counts') - 4)
+  const lines = texts.map(({ value, main, range, counts }) => {
+    const drawn = bar < 6 ? '' : `  ${barOf(value, bar, style)}`
+    const ending = counted ? `${range.padEnd(longest('range'))}  ${counts.padStart(longest('counts'))}` : range
+    return `${main}${drawn}  ${style.dim(ending)}`
+  })
+  const indent = ' '.repeat(style.width < 60 ? 2 : 21)
+  return [...lines, style.dim(`${indent}in brackets: 95 % confidence interval`)]
 }
+
+/** Columns of an accuracy's name and value. */
+const mainWidth = 29
 
 const eighths = ['', '▏', '▎', '▍', '▌', '▋', '▊', '▉']
 

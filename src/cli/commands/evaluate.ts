@@ -2,6 +2,7 @@
 import { existsSync, statSync } from 'node:fs'
 import { dirname, relative, resolve } from 'node:path'
 import { type Command, Option } from 'commander'
+import { attacks } from '../../attacks/index.js'
 import { RobustlyError } from '../../errors.js'
 import type { PlannedAttack } from '../../evaluate/spec.js'
 import { suites } from '../../evaluate/suite.js'
@@ -73,7 +74,11 @@ function addOptions(command: Command): void {
     .addOption(new Option('--norm <name>', 'Linf, L2, L1 or L0').argParser(parse.norm).default('Linf'))
     .requiredOption('--epsilon <radius>', 'how far an input may be changed, such as 8/255 or 0.3')
     .option('--suite <name>', `which attacks: ${[...suites.keys()].join(', ')} (default: quick)`)
-    .option('--attack <name>', 'an attack, with options as name:key=value,…; may be repeated', parse.attack)
+    .option(
+      '--attack <name>',
+      `an attack: ${[...attacks.keys()].join(', ')}; with options as name:key=value,…; may be repeated`,
+      parse.attack,
+    )
     .option('--individual', 'run every attack on every sample')
     .option('--samples <start:end>', 'which samples (default: all)', parse.range)
     .addOption(new Option('--seed <number>', 'seed of all random numbers').argParser(parse.whole(0)).default(0))
