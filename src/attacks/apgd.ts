@@ -4,14 +4,23 @@
  * (ICML 2020); for L1 "Mind the box" (ICML 2021).
  *
  * Differences from the reference implementation (auto-attack, autopgd_base.py): the L2 projection is exact on ball and box together
- * instead of radial, then clamped; the first checkpoint compares the first step with the starting loss instead of zero.
+ * instead of radial, then clamped; the first checkpoint compares the first step with the starting loss instead of zero; with EOT the
+ * loss is averaged like the gradient, not that of the last draw.
  */
 import { z } from 'zod'
 import type { RowLoss } from '../model/losses.js'
 import type { Random } from '../random.js'
 import type { Region } from '../threat/norm.js'
 import { regionOf, type ThreatModel } from '../threat/threat.js'
-import { askGradient, defineAttack, type Sample, type Steps } from './attack.js'
+import {
+  type Answer,
+  askGradient,
+  defineAttack,
+  type GradientReply,
+  type Query,
+  type Sample,
+  type Steps,
+} from './attack.js'
 
 const momentum = 0.75
 
@@ -19,6 +28,12 @@ export const apgdOptions = z.strictObject({
   steps: z.int().min(1).max(100_000).default(100).describe('gradient steps of each restart'),
   restarts: z.int().min(1).max(10_000).optional().describe('random starts; default 1, for L1 5'),
   rho: z.number().min(0).max(1).default(0.75).describe('share of steps that must raise the loss to keep the step size'),
+  eot: z
+    .int()
+    .min(1)
+    .max(10_000)
+    .default(1)
+    .describe('gradients averaged at every point, for models that draw at random; AutoAttack takes 20 for those'),
 })
 
 export type ApgdOptions = z.infer<typeof apgdOptions>
@@ -89,7 +104,7 @@ function* shrinkingEpsilon(
 function* ascend(
   region: Region,
   threat: ThreatModel,
-  { steps, rho }: ApgdOptions,
+  { steps, rho, eot }: ApgdOptions,
   loss: RowLoss,
   random: Random,
   start?: Float32Array,
@@ -100,7 +115,7 @@ function* ascend(
   if (start === undefined) norm.sample(random, region, point)
   else point.set(start)
 
-  const first = yield* askGradient(point, loss)
+  const first = yield* askMeanGradient(point, loss, eot)
   const bestPoint = point.slice()
   const bestGradient = first.gradient.slice()
   let bestLoss = first.loss
@@ -122,7 +137,7 @@ function* ascend(
     current = next
     next = spare
 
-    const reply = yield* askGradient(current, loss)
+    const reply = yield* askMeanGradient(current, loss, eot)
     gradient = reply.gradient
     if (reply.loss > bestLoss) {
       bestLoss = reply.loss
@@ -135,6 +150,28 @@ function* ascend(
     }
   }
   return { point: bestPoint, loss: bestLoss }
+}
+
+/** Loss and gradient averaged over so many answers for the same point: the expectation over a model's own randomness. */
+function* askMeanGradient(
+  point: Float32Array,
+  loss: RowLoss,
+  count: number,
+): Generator<Query<'gradients'>, Pick<GradientReply, 'loss' | 'gradient'>, Answer> {
+  if (count === 1) return yield* askGradient(point, loss)
+  const replies = (yield {
+    ask: 'gradients',
+    points: new Array<Float32Array>(count).fill(point),
+    loss,
+  }) as readonly GradientReply[]
+  const gradient = new Float32Array(point.length)
+  for (const reply of replies) addTo(gradient, reply.gradient, 1 / count)
+  return { loss: replies.reduce((sum, reply) => sum + reply.loss, 0) / count, gradient }
+}
+
+/** sum += weight values */
+function addTo(sum: Float32Array, values: Float32Array, weight: number): void {
+  for (let i = 0; i < sum.length; i++) sum[i] += weight * values[i]
 }
 
 /** Decides the step size from the course of the loss. */

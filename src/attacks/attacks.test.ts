@@ -218,6 +218,25 @@ describe('scheduler', () => {
   })
 })
 
+describe('apgd with expectation over transformations', () => {
+  it('asks every point so many times, and on a deterministic model comes to the same end', async () => {
+    const attack = attacks.get('apgd-ce')!
+    const input = Float32Array.from({ length: features }, (_, i) => ((i * 5) % 11) / 10)
+    const sample = sampleAt(0, input, await predict(mlp, input), 5)
+    const ends = []
+    for (const eot of [1, 4]) {
+      const options = attack.options.parse({ steps: 30, eot })
+      ends.push([...(await run(mlp, threatOf('L2', 0.01), [{ sample, attack, options }])).values()][0])
+    }
+    const [once, four] = ends
+    expect(once.status).toBe('exhausted')
+    expect(four.queries.gradient).toBe(4 * once.queries.gradient)
+    once.point!.forEach((value, i) => {
+      expect(four.point![i]).toBeCloseTo(value, 5)
+    })
+  })
+})
+
 describe('losses', () => {
   it('of every attack are defined for two classes', () => {
     for (const attack of all) for (const name of attack.losses(2)) expect(losses[name].classes, attack.name).toBe(2)
