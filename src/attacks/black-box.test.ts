@@ -133,6 +133,9 @@ describe('square', () => {
       ['Linf', 8 / 255],
       ['L2', 0.5],
       ['L2', 3],
+      // So small that rounding to float32 matters.
+      ['L2', 1e-5],
+      ['L1', 1e-4],
       ['L1', 1],
       ['L1', 12],
     ),
