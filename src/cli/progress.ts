@@ -18,7 +18,7 @@ const plainMilliseconds = 30_000
 
 export function startReporter(environment: Environment, options: { readonly quiet: boolean }): Reporter {
   const { stderr } = environment
-  const begun = Date.now()
+  const describe = describer()
   const line = (text: string) => stderr.write(`${printable(text, 2000)}\n`)
   if (options.quiet) return { progress: () => {}, line: () => {}, end: () => {} }
   return canRedraw(environment) ? redrawn() : plain()
@@ -36,7 +36,7 @@ export function startReporter(environment: Environment, options: { readonly quie
         drawn = Date.now()
         const columns = Math.max(20, stderr.columns ?? 80)
         const bar = columns >= 60 ? `${barOf(progress.done / progress.total, hasUnicode(environment))} ` : ''
-        stderr.write(`\r\u001b[2K${`${bar}${describe(progress, begun).join('  ')}`.slice(0, columns - 1)}`)
+        stderr.write(`\r\u001b[2K${`${bar}${describe(progress).join('  ')}`.slice(0, columns - 1)}`)
         visible = true
       },
       line(text) {
@@ -56,7 +56,7 @@ export function startReporter(environment: Environment, options: { readonly quie
         if (share < 1 && share - shown < plainShare && Date.now() - at < plainMilliseconds) return
         shown = share
         at = Date.now()
-        line(describe(progress, begun).join('  '))
+        line(describe(progress).join('  '))
       },
       line,
       end: () => {},
@@ -64,18 +64,24 @@ export function startReporter(environment: Environment, options: { readonly quie
   }
 }
 
-/** The parts of a progress line, the most important first: a narrow terminal cuts the end off. */
-function describe(
-  { done, total, robust, doneNow, queriesNow }: Parameters<Reporter['progress']>[0],
-  begun: number,
-): string[] {
-  const seconds = (Date.now() - begun) / 1000
-  const parts = [`${grouped(done)}/${grouped(total)}`]
-  if (robust !== undefined && done > 0) parts.push(`robust ${percent(robust / done, 1)}`)
-  const finished = doneNow ?? done
-  if (finished > 0 && done < total && seconds > 1) parts.push(`${duration((seconds / finished) * (total - done))} left`)
-  if (queriesNow !== undefined && seconds > 1) parts.push(`${short(queriesNow / seconds)} queries/s`)
-  return parts
+type Shown = Parameters<Reporter['progress']>[0]
+
+/** Describes progress in parts, the most important first: a narrow terminal cuts the end off. Speed counts from the first call. */
+function describer(): (progress: Shown) => string[] {
+  let first: { readonly time: number; readonly done: number; readonly queries: number } | undefined
+  return ({ done, total, robust, queriesNow = 0 }) => {
+    first ??= { time: Date.now(), done, queries: queriesNow }
+    const seconds = (Date.now() - first.time) / 1000
+    const parts = [`${grouped(done)}/${grouped(total)}`]
+    if (robust !== undefined && done > 0) parts.push(`robust ${percent(robust / done, 1)}`)
+    const finished = done - first.done
+    if (finished >= 5 && done < total && seconds > 1) {
+      parts.push(`${duration((seconds / finished) * (total - done))} left`)
+    }
+    if (queriesNow > first.queries && seconds > 1)
+      parts.push(`${short((queriesNow - first.queries) / seconds)} queries/s`)
+    return parts
+  }
 }
 
 function barOf(share: number, unicode: boolean): string {
