@@ -4,7 +4,8 @@
  * (EuroS&P 2016); in both directions and over several targets as in Wiyatno and Xu, "Maximal Jacobian-based saliency map attack" (2018).
  *
  * Differences from the reference implementation (cleverhans): features may rise and fall; the likeliest wrong classes are the targets,
- * the nearest result counts; pairs are sought among the features that stand out alone, not among all d² / 2; a final restoration.
+ * the nearest result counts; slopes count times the way to the end of the box; pairs are sought among the features that stand out
+ * alone, not among all d² / 2; a final restoration.
  */
 import { z } from 'zod'
 import { askGradient, askLabel, askScores, defineAttack, type Sample, type Steps } from './attack.js'
@@ -65,19 +66,23 @@ function* towards(
     if (pair.length === 0) return
     for (const { i, up } of pair) {
       used[i] = 1
-      const end = up ? high[i] : low[i]
-      point[i] = Number.isFinite(end) ? end : input[i] + (up ? 1 : -1)
+      point[i] = endOf(point[i], up ? high[i] : low[i], up)
       const { label } = yield* askLabel(point)
       if (nearest.offer(point, label)) return
     }
   }
 }
 
+/** The bound; one unit away where there is none. */
+function endOf(value: number, bound: number, up: boolean): number {
+  return Number.isFinite(bound) ? bound : value + (up ? 1 : -1)
+}
+
 /** A feature and the direction in which it may move. */
 interface Candidate {
   readonly i: number
   readonly up: boolean
-  /** What a unit of the move raises the target by (alpha), and lowers the others together by (-beta). */
+  /** By how much the move to the box's end raises the target (alpha), and lowers the others together (-beta), to first order. */
   readonly raises: number
   readonly lowers: number
 }
@@ -93,8 +98,11 @@ function candidatesOf(
   const found: Candidate[] = []
   for (let i = 0; i < point.length; i++) {
     if (used[i] === 1) continue
-    if (directions !== 'down' && point[i] < high[i]) found.push({ i, up: true, raises: raises[i], lowers: -others[i] })
-    if (directions !== 'up' && point[i] > low[i]) found.push({ i, up: false, raises: -raises[i], lowers: others[i] })
+    for (const up of [true, false]) {
+      const move = endOf(point[i], up ? high[i] : low[i], up) - point[i]
+      if (move === 0 || directions === (up ? 'down' : 'up')) continue
+      found.push({ i, up, raises: raises[i] * move, lowers: -others[i] * move })
+    }
   }
   return found
 }

@@ -11,7 +11,7 @@ import type { Attack, Sample } from './attack.js'
 import { attacks } from './index.js'
 import { schedule } from './scheduler.js'
 
-const features = 20
+const features = 60
 const count = 15
 
 /** How far the median distance may lie above the optimum, and options other than the defaults. */
@@ -23,26 +23,36 @@ interface Row {
   readonly classes?: 2 | 5
 }
 
+// Without the refinement at the end where an attack does without: it would hide what the search itself fails to find.
+const bare = { refine: 0 }
+
 const rows: readonly Row[] = [
   { attack: 'fab', tolerance: { Linf: 0.01, L2: 0.01, L1: 0.01 } },
   { attack: 'fab-t', tolerance: { Linf: 0.01, L2: 0.01, L1: 0.01 } },
   { attack: 'deepfool', tolerance: { Linf: 0.01, L2: 0.01 } },
-  { attack: 'ddn', tolerance: { L2: 0.01 }, classes: 2 },
-  { attack: 'fmn', tolerance: { Linf: 0.01, L2: 0.01, L1: 0.05, L0: 0 } },
-  { attack: 'carlini-wagner', tolerance: { L2: 0.01 }, options: { steps: 300 } },
-  // In Linf the bound shrinks by tenths: no finer than that, as in the paper.
+  // Its overshoot is 2 %.
+  { attack: 'deepfool', tolerance: { Linf: 0.021, L2: 0.021 }, options: bare },
+  { attack: 'ddn', tolerance: { L2: 0.01 }, classes: 2, options: bare },
+  { attack: 'fmn', tolerance: { Linf: 0.01, L2: 0.01, L1: 0.05, L0: 0 }, options: bare },
+  { attack: 'carlini-wagner', tolerance: { L2: 0.01 }, options: { ...bare, steps: 300 } },
+  // In Linf the bound shrinks by tenths, as in the paper: no finer than 1 / 0.9.
   {
     attack: 'carlini-wagner',
-    tolerance: { Linf: 0.1 },
-    options: { steps: 100, learningRate: 0.03, initialConstant: 0.1 },
+    tolerance: { Linf: 0.12 },
+    options: { ...bare, steps: 100, learningRate: 0.03, initialConstant: 0.1 },
   },
-  { attack: 'carlini-wagner', tolerance: { L0: 0 }, options: { steps: 100, learningRate: 0.1, initialConstant: 1 } },
-  { attack: 'ead', tolerance: { L1: 0.05 }, options: { steps: 300, beta: 0.03 } },
-  { attack: 'sigma-zero', tolerance: { L0: 0 }, options: { steps: 300 } },
-  { attack: 'jsma', tolerance: { L0: 0 }, options: { share: 1 } },
+  {
+    attack: 'carlini-wagner',
+    tolerance: { L0: 0 },
+    options: { ...bare, steps: 100, learningRate: 0.1, initialConstant: 1 },
+  },
+  { attack: 'ead', tolerance: { L1: 0.05 }, options: { ...bare, steps: 300, beta: 0.03 } },
+  { attack: 'sigma-zero', tolerance: { L0: 0 }, options: { ...bare, steps: 300 } },
+  // It changes pairs: the restoration makes odd numbers of them.
+  { attack: 'jsma', tolerance: { L0: 0 }, classes: 2, options: { share: 1 } },
   // Aiming beyond the boundary helps where it curves, and costs where it is straight.
-  { attack: 'sparsefool', tolerance: { L1: 0.05 }, options: { lambda: 1 } },
-  { attack: 'sparsefool', tolerance: { L0: 0 } },
+  { attack: 'sparsefool', tolerance: { L1: 0.05 }, options: { ...bare, lambda: 1 } },
+  { attack: 'sparsefool', tolerance: { L0: 0 }, options: { ...bare, lambda: 1 } },
 ]
 
 /** A linear model and its samples. */
