@@ -6,6 +6,7 @@ export default defineConfig({
     // ONNX Runtime blocks its thread and must not be killed inside a thread: test files run in child processes.
     pool: 'forks',
     maxWorkers: 2,
+    setupFiles: ['test/support/property-seed.ts'],
     testTimeout: 60_000,
     hookTimeout: 60_000,
   },

@@ -2,9 +2,10 @@
 import { loadEngine } from '../src/runtime/engine.js'
 import { evaluationCost } from './evaluation.js'
 import { gradientCost } from './gradient.js'
+import { processCost } from './processes.js'
 
 const engine = await loadEngine()
-const results = [...(await gradientCost(engine)), ...(await evaluationCost(engine))]
+const results = [...(await gradientCost(engine)), ...(await evaluationCost(engine)), ...(await processCost())]
 
 console.log(`ONNX Runtime ${engine.version} (${engine.kind}), one thread, medians of interleaved runs`)
 const width = Math.max(...results.map(({ name }) => name.length))

@@ -5,10 +5,13 @@ import { hyperplaneSpace, stepOntoHyperplane } from './hyperplane.js'
 
 const features = 9
 
+/** Weights far below the others only decide in the last digits, which the slow solver does not have. */
+const weight = fc.float({ min: -3, max: 3, noNaN: true }).map(value => (Math.abs(value) < 1e-4 ? 0 : value))
+
 /** Points of the unit box, often at its edge; weights often equal or zero. */
 const problem: fc.Arbitrary<Hyperplane> = fc.record({
   point: vector(fc.oneof(fc.constantFrom(0, 0.5, 1), fc.float({ min: 0, max: 1, noNaN: true }))),
-  normal: vector(fc.oneof(fc.constantFrom(0, 1, -1, 0.5, -2), fc.float({ min: -3, max: 3, noNaN: true }))),
+  normal: vector(fc.oneof(fc.constantFrom(0, 1, -1, 0.5, -2), weight)),
   value: fc.double({ min: -6, max: 6, noNaN: true }),
 })
 
