@@ -10,11 +10,19 @@ const lock = join(root, 'package-lock.json')
 
 if (!existsSync(installed) || statSync(installed).mtimeMs < statSync(lock).mtimeMs) {
   // Without this, ONNX Runtime's install script downloads GPU libraries and fails where it cannot.
-  run('npm', ['ci', '--no-audit', '--no-fund'], { ONNXRUNTIME_NODE_INSTALL: 'skip' })
+  const quiet = ['--no-audit', '--no-fund', '--loglevel=error']
+  const skip = { ONNXRUNTIME_NODE_INSTALL: 'skip' }
+  // `npm ci` insists on an entry for every platform's optional package, which some registries do not have.
+  if (status('npm', ['ci', ...quiet], skip) !== 0) run('npm', ['install', '--no-save', ...quiet], skip)
 }
 run(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', 'tsconfig.build.json'])
 
-function run(command, args, environment = {}) {
+function run(command, args, environment) {
+  const code = status(command, args, environment)
+  if (code !== 0) process.exit(code)
+}
+
+function status(command, args, environment = {}) {
   const { status, error } = spawnSync(command, args, {
     cwd: root,
     stdio: ['ignore', 2, 2],
@@ -22,5 +30,5 @@ function run(command, args, environment = {}) {
     shell: process.platform === 'win32',
   })
   if (error !== undefined) throw error
-  if (status !== 0) process.exit(status ?? 1)
+  return status ?? 1
 }
