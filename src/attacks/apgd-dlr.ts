@@ -19,8 +19,7 @@ export const apgdDlr = defineAttack({
   options: apgdOptions,
   losses: classes => [lossFor(classes)],
   *search(sample, threat, options, random) {
-    const restarts = options.restarts ?? (threat.norm.name === 'L1' ? 5 : 1)
     const loss = { loss: lossFor(sample.classes), label: sample.label } as const
-    return (yield* apgd(sample, threat, { ...options, restarts }, loss, random))?.point
+    return (yield* apgd(sample, threat, options, loss, random))?.point
   },
 })

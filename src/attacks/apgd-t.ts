@@ -6,7 +6,7 @@
  * two or three classes, where the ratio is not defined, the difference of the two logits takes its place instead of an index error.
  */
 import { z } from 'zod'
-import { apgd, apgdOptions, type Best } from './apgd.js'
+import { apgd, apgdOptions, type Best, settingsFor } from './apgd.js'
 import { askScores, defineAttack } from './attack.js'
 import { likeliestOthers } from './targets.js'
 
@@ -31,7 +31,7 @@ export const apgdT = defineAttack({
   *search(sample, threat, options, random) {
     const { label, classes } = sample
     const { logits } = yield* askScores(sample.input)
-    const targets = likeliestOthers(logits, label, options.targets ?? (threat.norm.name === 'L1' ? 5 : 9))
+    const targets = likeliestOthers(logits, label, options.targets ?? settingsFor[threat.norm.name].targets)
     let best: Best | undefined
     for (const [turn, target] of targets.entries()) {
       const stream = (restart: number) => random(turn * options.restarts + restart)

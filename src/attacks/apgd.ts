@@ -10,7 +10,7 @@
 import { z } from 'zod'
 import type { RowLoss } from '../model/losses.js'
 import type { Random } from '../random.js'
-import type { Region } from '../threat/norm.js'
+import type { NormName, Region } from '../threat/norm.js'
 import { regionOf, type ThreatModel } from '../threat/threat.js'
 import {
   type Answer,
@@ -47,26 +47,48 @@ export const apgdCe = defineAttack({
   options: apgdOptions,
   losses: () => ['cross-entropy'],
   *search(sample, threat, options, random) {
-    const restarts = options.restarts ?? (threat.norm.name === 'L1' ? 5 : 1)
     const loss = { loss: 'cross-entropy', label: sample.label } as const
-    return (yield* apgd(sample, threat, { ...options, restarts }, loss, random))?.point
+    return (yield* apgd(sample, threat, options, loss, random))?.point
   },
 })
+
+/** What AutoAttack sets differently from norm to norm. */
+interface Settings {
+  readonly restarts: number
+  /** Classes that the targeted version aims at. */
+  readonly targets: number
+  /** Radii in units of epsilon, each with its share of the steps, each from the last one's best point. */
+  readonly stages: readonly { readonly radius: number; readonly share: number }[]
+  readonly control: (region: Region, options: ApgdOptions, start: Float32Array | undefined) => StepControl
+}
+
+const dense: Settings = { restarts: 1, targets: 9, stages: [{ radius: 1, share: 1 }], control: oscillationControl }
+const sparse: Settings = {
+  restarts: 5,
+  targets: 5,
+  stages: [
+    { radius: 3, share: 0.3 },
+    { radius: 2, share: 0.3 },
+    { radius: 1, share: 0.4 },
+  ],
+  control: sparseControl,
+}
+
+/** By norm; APGD does not know L0. */
+export const settingsFor: { readonly [N in NormName]: Settings } = { Linf: dense, L2: dense, L1: sparse, L0: sparse }
 
 /** Restarts of APGD on one loss. Gives the point of highest loss. */
 export function* apgd(
   sample: Sample,
   threat: ThreatModel,
-  options: ApgdOptions & { restarts: number },
+  options: ApgdOptions,
   loss: RowLoss,
   random: (restart: number) => Random,
 ): Steps<'gradients', Best | undefined> {
+  const restarts = options.restarts ?? settingsFor[threat.norm.name].restarts
   let best: Best | undefined
-  for (let restart = 0; restart < options.restarts; restart++) {
-    const found =
-      threat.norm.name === 'L1'
-        ? yield* shrinkingEpsilon(sample, threat, options, loss, random(restart))
-        : yield* ascend(regionOf(threat, sample.input), threat, options, loss, random(restart))
+  for (let restart = 0; restart < restarts; restart++) {
+    const found = yield* throughStages(sample, threat, options, loss, random(restart))
     if (best === undefined || found.loss > best.loss) best = found
   }
   return best
@@ -77,23 +99,20 @@ export interface Best {
   readonly loss: number
 }
 
-/** For L1: 3 epsilon, 2 epsilon and epsilon over 30, 30 and 40 % of the steps, each from the last one's best point. */
-function* shrinkingEpsilon(
+function* throughStages(
   sample: Sample,
   threat: ThreatModel,
   options: ApgdOptions,
   loss: RowLoss,
   random: Random,
 ): Steps<'gradients', Best> {
-  const third = Math.ceil(0.3 * options.steps)
-  const schedule = [
-    { factor: 3, steps: third },
-    { factor: 2, steps: third },
-    { factor: 1, steps: Math.max(1, options.steps - 2 * third) },
-  ]
+  const { stages } = settingsFor[threat.norm.name]
+  let left = options.steps
   let best: Best | undefined
-  for (const { factor, steps } of schedule) {
-    const region = regionOf({ ...threat, epsilon: factor * threat.epsilon }, sample.input)
+  for (const [i, { radius, share }] of stages.entries()) {
+    const steps = i === stages.length - 1 ? Math.max(1, left) : Math.ceil(share * options.steps)
+    left -= steps
+    const region = regionOf({ ...threat, epsilon: radius * threat.epsilon }, sample.input)
     const start = best?.point
     if (start !== undefined) threat.norm.project(start, region)
     best = yield* ascend(region, threat, { ...options, steps }, loss, random, start)
@@ -104,13 +123,14 @@ function* shrinkingEpsilon(
 function* ascend(
   region: Region,
   threat: ThreatModel,
-  { steps, rho, eot }: ApgdOptions,
+  options: ApgdOptions,
   loss: RowLoss,
   random: Random,
   start?: Float32Array,
 ): Steps<'gradients', Best> {
   const { norm } = threat
-  const control = norm.name === 'L1' ? sparseControl(region, start) : oscillationControl(region, steps, rho)
+  const { steps, eot } = options
+  const control = settingsFor[norm.name].control(region, options, start)
   const point = new Float32Array(region.center.length)
   if (start === undefined) norm.sample(random, region, point)
   else point.set(start)
@@ -189,7 +209,7 @@ interface StepControl {
  * Linf and L2: at checkpoints 22 %, then 3 % less each time down to 6 % of the steps apart, the size halves when the loss rose in
  * at most rho of the steps, or when neither the size was reduced at the last checkpoint nor the best loss improved since.
  */
-function oscillationControl(region: Region, steps: number, rho: number): StepControl {
+function oscillationControl(region: Region, { steps, rho }: ApgdOptions): StepControl {
   const shortest = Math.max(Math.floor(0.06 * steps), 1)
   const shortening = Math.max(Math.floor(0.03 * steps), 1)
   let size = 2 * region.epsilon
@@ -229,7 +249,11 @@ function oscillationControl(region: Region, steps: number, rho: number): StepCon
  * L1: steps on a share of the features that follows the sparsity of the best point. Every 4 % of the steps: when that sparsity fell
  * below 95 % of the last, the full step size again, from the best point; otherwise the size falls by 1.5, at most to a tenth.
  */
-function sparseControl({ center, epsilon }: Region, start: Float32Array | undefined): StepControl {
+function sparseControl(
+  { center, epsilon }: Region,
+  _options: ApgdOptions,
+  start: Float32Array | undefined,
+): StepControl {
   const changed = (point: Float32Array) =>
     point.reduce((count, value, i) => (value !== center[i] ? count + 1 : count), 0)
   const period = 4

@@ -101,10 +101,6 @@ function addOptions(command: Command): void {
     .option('--processes <number>', 'worker processes (default: measured)', parse.whole(1))
     .option('--threads <number>', 'threads of each (default: measured)', parse.whole(1))
     .option('--batch <rows>', 'rows of one call of the model (default: measured)', parse.whole(1))
-    .addOption(
-      new Option('--engine <name>', 'which ONNX Runtime (default: native, else wasm)').choices(['native', 'wasm']),
-    )
-    .option('--require-native', 'fail where the native engine does not load')
     .option(
       '--memory-limit <bytes>',
       'of one worker, such as 2GB (default: its share of 80 % of the machine)',
@@ -117,6 +113,13 @@ function addOptions(command: Command): void {
     )
     .option('--allow-hardlinks', 'accept external data with several hard links')
     .optionsGroup('Other:')
+    .addOption(
+      new Option('--engine <name>', 'which ONNX Runtime; they round differently (default: native, else wasm)').choices([
+        'native',
+        'wasm',
+      ]),
+    )
+    .option('--require-native', 'fail where the native engine does not load')
     .option('--quiet', 'no progress')
 }
 
