@@ -4,6 +4,7 @@ import type { EvaluationSpec } from '../evaluate/spec.js'
 import type { ModelFacts } from '../evaluate/worker-api.js'
 import { printable } from '../printable.js'
 import { type Result, resultSchema } from './schema.js'
+import { warningsOf } from './warnings.js'
 
 export interface ResultParts {
   readonly spec: EvaluationSpec
@@ -83,38 +84,4 @@ function attackOf(tally: AttackTally, options: unknown, seconds: number): Result
     queries: { forward: queries.forward, gradient: queries.gradient },
     seconds: Math.round(seconds * 1000) / 1000,
   }
-}
-
-/** What a reader of the numbers has to know, each with what to do about it. Nothing here depends on speed. */
-function warningsOf({ tally, facts, suiteIsComplete, spec }: ResultParts): string[] {
-  const samples = (count: number) => (count === 1 ? '1 sample' : `${count} samples`)
-  const warnings = facts.warnings.map(warning => printable(warning))
-  if (tally.unknown > 0) {
-    const why = tally.reasons.map(({ error, count }) => `${count} × ${printable(error, 160)}`).join('; ')
-    warnings.push(
-      `${samples(tally.unknown)} without a verdict, not counted as robust: ${why}. Run again with --resume to try them once more.`,
-    )
-  }
-  if (tally.unpredicted > 0) {
-    warnings.push(
-      `${samples(tally.unpredicted)} without a usable clean prediction, counted as misclassified in the standard accuracy.`,
-    )
-  }
-  if (tally.predictedClasses === 1 && tally.labelledClasses > 1) {
-    warnings.push(
-      'The model gives every sample the same class. Check the normalisation (--mean, --std), the layout (--layout) and the file itself.',
-    )
-  }
-  for (const { name, blind } of tally.attacks) {
-    if (blind === 0) continue
-    warnings.push(
-      `${name} met nothing but zero gradients on ${samples(blind)} that it left standing: they are unattacked rather than robust. Use an attack with another loss, or one without gradients.`,
-    )
-  }
-  if (!suiteIsComplete && spec.suite !== 'custom') {
-    warnings.push(
-      `The suite "${spec.suite}" gives a first upper bound of the robust accuracy, not one to publish: stronger attacks may break more.`,
-    )
-  }
-  return warnings
 }

@@ -1,0 +1,69 @@
+/** What a reader of a result must know before believing it, in sentences that say what to do next. */
+import { attacks } from '../attacks/index.js'
+import type { Tally } from '../evaluate/metrics.js'
+import type { EvaluationSpec } from '../evaluate/spec.js'
+import { printable } from '../printable.js'
+import type { ResultParts } from './result.js'
+
+/** Each with what to do about it. Nothing here depends on speed. */
+export function warningsOf({ tally, facts, suiteIsComplete, spec }: ResultParts): string[] {
+  const samples = (count: number) => (count === 1 ? '1 sample' : `${count} samples`)
+  const warnings = facts.warnings.map(warning => printable(warning))
+  if (tally.unknown > 0) {
+    const why = tally.reasons.map(({ error, count }) => `${count} × ${printable(error, 160)}`).join('; ')
+    warnings.push(
+      `${samples(tally.unknown)} without a verdict, not counted as robust: ${why}. Run again with --resume to try them once more.`,
+    )
+  }
+  if (tally.unpredicted > 0) {
+    warnings.push(
+      `${samples(tally.unpredicted)} without a usable clean prediction, counted as misclassified in the standard accuracy.`,
+    )
+  }
+  if (tally.predictedClasses === 1 && tally.labelledClasses > 1) {
+    warnings.push(
+      'The model gives every sample the same class. Check the normalisation (--mean, --std), the layout (--layout) and the file itself.',
+    )
+  }
+  for (const { name, blind } of tally.attacks) {
+    if (blind === 0) continue
+    warnings.push(
+      `${name} met nothing but zero gradients on ${samples(blind)} that it left standing: they are unattacked rather than robust. Use an attack with another loss, or one without gradients.`,
+    )
+  }
+  warnings.push(...maskingWarnings(tally, spec), ...lossWarnings(spec, facts.classes))
+  if (!suiteIsComplete && spec.suite !== 'custom') {
+    warnings.push(
+      `The suite "${spec.suite}" gives a first upper bound of the robust accuracy, not one to publish: stronger attacks may break more.`,
+    )
+  }
+  return warnings
+}
+
+/** AutoAttack's rule: this share of the samples, broken without gradients after gradients failed, is suspicious. */
+const suspiciousShare = 0.002
+
+/** Attacks that see less of the model should not succeed where attacks with gradients failed. */
+function maskingWarnings({ attacks: tallies, standard }: Tally, { mode }: EvaluationSpec): string[] {
+  const access = (name: string) => attacks.get(name)?.access
+  const first = tallies.findIndex(({ name }) => access(name) === 'gradients')
+  if (mode !== 'cascade' || first < 0) return []
+  const blind = tallies.slice(first + 1).filter(({ name }) => access(name) !== 'gradients')
+  return blind
+    .filter(({ broken }) => broken > suspiciousShare * standard.count)
+    .map(
+      ({ name, broken }) =>
+        `${name}, which sees no gradients, broke ${broken === 1 ? '1 sample' : `${broken} samples`} that attacks with gradients left: the gradients may be masked, and the true robust accuracy lower still. Give it more queries and restarts, and try other attacks.`,
+    )
+}
+
+/** Where a model has too few classes for an attack's own loss, another one takes its place. */
+function lossWarnings({ attacks: planned }: EvaluationSpec, classes: number): string[] {
+  return planned.flatMap(({ name }) => {
+    const attack = attacks.get(name)
+    const [used, usual] = [attack?.losses(classes).join(', '), attack?.losses(Number.POSITIVE_INFINITY).join(', ')]
+    return used === usual
+      ? []
+      : [`${name} uses the loss ${used} instead of ${usual}, which is not defined for ${classes} classes.`]
+  })
+}
