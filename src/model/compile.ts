@@ -7,7 +7,7 @@ import { differentiate } from '../autodiff/gradient.js'
 import { gradientRules } from '../autodiff/rules/index.js'
 import { RobustlyError } from '../errors.js'
 import { GraphBuilder } from '../onnx/build.js'
-import { encodeModel, type ModelFunction } from '../onnx/codec/index.js'
+import { encodeModel, fitsOneMessage, type ModelFunction } from '../onnx/codec/index.js'
 import type { Graph, TypedGraph } from '../onnx/graph.js'
 import { isOperator } from '../onnx/operators.js'
 import { symbolicBatch, withBatch } from '../onnx/passes/batch.js'
@@ -62,6 +62,15 @@ export function prepareModel(
 /** The prepared graph for one batch size, from `data` to logits [batch, classes], every shape known. */
 export async function specialise(prepared: PreparedModel, engine: Engine, batch: number): Promise<TypedGraph> {
   const { inputName, space } = prepared
+  if (!fitsOneMessage(prepared.graph)) {
+    throw new RobustlyError(
+      'model-unsupported',
+      'models with more than 2 GB of weights can be read, but not attacked yet',
+      {
+        hint: 'Evaluate a smaller model of the family, or one with fewer or narrower layers.',
+      },
+    )
+  }
   const input = prepared.graph.inputs.find(each => each.name === inputName)!
   const plan = planInput(space, input)
   const fixedBatch = withBatch(prepared.graph, batch)
