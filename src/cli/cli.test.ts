@@ -231,6 +231,7 @@ test('a run folder in use is refused', async () => {
   await digitModel(folder)
   const { child, ended } = startCli(['evaluate', 'digits.onnx', ...few, ...long], { cwd: folder })
   await until(() => lines(folder) >= 1)
+  child.kill('SIGSTOP') // however fast the machine, it holds the folder now
   failed(await evaluate(folder, ...long, '--resume', '--quiet'), 2, /in use by process \d+/)
   failed(await evaluate(folder, ...long, '--quiet'), 2, /holds a run already/)
   child.kill('SIGKILL')

@@ -17,6 +17,9 @@ import type { DataSpec, PlannedAttack, ThreatSpec } from './spec.js'
 import { judge, openVerifier } from './verify.js'
 import type { Evaluator, EvaluatorOptions } from './worker-api.js'
 
+/** Milliseconds between reports of the time spent: each crosses to another process, which costs as much as some queries. */
+const reportEvery = 200
+
 /** A sample on its way through the attacks. */
 interface Journey {
   readonly index: number
@@ -93,6 +96,7 @@ async function evaluatorOver(
   const ready: Journey[] = []
   const ranges: [number, number][] = []
   const seconds = new Map<string, number>()
+  let reported = performance.now()
   let closed = false
   let wake = () => {}
 
@@ -119,6 +123,12 @@ async function evaluatorOver(
       else ready.push(journey)
     }
     options.spent(new Map())
+  }
+
+  function report(): void {
+    options.spent(new Map(seconds))
+    seconds.clear()
+    reported = performance.now()
   }
 
   function searchFor(journey: Journey): Search | undefined {
@@ -201,11 +211,11 @@ async function evaluatorOver(
           seconds.set(attack, (seconds.get(attack) ?? 0) + time)
         },
         async batchDone() {
-          options.spent(new Map(seconds))
-          seconds.clear()
+          if (performance.now() - reported > reportEvery) report()
           if (ready.length < model.batch && ranges.length > 0) await prepare(...ranges.shift()!)
         },
       })
+      report()
     },
     get runtimeSeconds() {
       return model.runtimeSeconds + verifier.runtimeSeconds

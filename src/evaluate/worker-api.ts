@@ -14,7 +14,7 @@ export interface EvaluatorOptions {
   readonly plan: WorkerPlan
   /** Called once per sample, in any order. */
   record(record: SampleRecord): void
-  /** After every batch: seconds of wall time by attack since the last call. Also a sign of life. */
+  /** Seconds of wall time by attack since the last call, some times a second while batches run. Also a sign of life. */
   spent(seconds: ReadonlyMap<string, number>): void
 }
 
