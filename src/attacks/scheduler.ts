@@ -88,10 +88,12 @@ export async function schedule(options: SchedulerOptions): Promise<void> {
   const now = options.now ?? (() => performance.now() / 1000)
   const forward: Row[] = []
   const gradient: Row[] = []
+  // Each search in flight waits in one of two queues, so with twice a batch of them one queue always fills a batch.
+  const lanes = 2 * model.batch
   let inFlight = 0
 
   for (;;) {
-    while (inFlight < model.batch) {
+    while (inFlight < lanes) {
       const search = options.take()
       if (search === undefined) break
       inFlight++
