@@ -91,12 +91,6 @@ export function rawBytes(tensor: Exclude<Tensor, { readonly dtype: 'string' }>):
   return new Uint8Array(tensor.data.buffer, tensor.data.byteOffset, tensor.data.byteLength)
 }
 
-/** Names of the external files that a message refers to. */
-export function externalLocation(proto: TensorProto): string | undefined {
-  if (proto.dataLocation !== TensorProto_DataLocation.EXTERNAL) return undefined
-  return proto.externalData.find(entry => entry.key === 'location')?.value
-}
-
 function checkedShape(proto: TensorProto, what: string): { shape: number[]; count: bigint } {
   let count = 1n
   for (const dim of proto.dims) {
