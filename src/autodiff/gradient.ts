@@ -23,15 +23,26 @@ export function differentiate(
   options: { seed?: Value; rules?: GradientRules } = {},
 ): (Value | undefined)[] {
   const rules = options.rules ?? gradientRules
-  const path = between(b.build([of.name]), of, to, rules)
+  const seed = options.seed ?? b.full(of.shape, 1, of.dtype)
+  return walkBack(b, b.build([of.name]).nodes, new Map([[of.name, [seed]]]), to, rules)
+}
+
+/** Goes back through `nodes` from the values that `gradients` names (and is extended) to each of `to`. */
+function walkBack(
+  b: GraphBuilder,
+  nodes: readonly Node[],
+  gradients: Map<string, Value[]>,
+  to: readonly Value[],
+  rules: GradientRules,
+): (Value | undefined)[] {
+  const path = between(nodes, gradients.keys(), to, rules)
   refuseMissing(path, rules)
-  const gradients = new Map<string, Value[]>([[of.name, [options.seed ?? b.full(of.shape, 1, of.dtype)]]])
   const wanted = new Set([...to.map(value => value.name), ...path.flatMap(node => node.outputs)])
   for (const node of path.toReversed()) {
     const arriving = node.outputs.map(name => total(b, gradients, name))
     if (arriving.every(gradient => gradient === undefined)) continue
     const rule = rules[node.op as OperatorName] as GradientRule<OperatorName>
-    const given = rule(contextOf(b, node, arriving, wanted))
+    const given = rule(contextOf(b, node, arriving, wanted, rules))
     given.forEach((gradient, i) => {
       const name = node.inputs[i]!
       if (gradient === undefined || !wanted.has(name)) return
@@ -65,14 +76,14 @@ export function gradientName(name: string): string {
 }
 
 /** Nodes through which `of` depends on `to`, in order; nothing flows through nodes whose entry is 'constant'. */
-function between(graph: TypedGraph, of: Value, to: readonly Value[], rules: GradientRules): Node[] {
+function between(nodes: readonly Node[], of: Iterable<string>, to: readonly Value[], rules: GradientRules): Node[] {
   const reached = new Set(to.map(value => value.name))
-  const forward = graph.nodes.filter(node => {
+  const forward = nodes.filter(node => {
     if (entryOf(rules, node) === 'constant' || !node.inputs.some(name => reached.has(name))) return false
     for (const name of node.outputs) reached.add(name)
     return true
   })
-  const needed = new Set([of.name])
+  const needed = new Set(of)
   const path: Node[] = []
   for (const node of forward.reverse()) {
     if (!node.outputs.some(name => needed.has(name))) continue
@@ -100,6 +111,7 @@ function contextOf(
   node: Node,
   arriving: readonly (Value | undefined)[],
   wanted: ReadonlySet<string>,
+  rules: GradientRules,
 ): RuleContext<OperatorName> {
   const op = node.op as OperatorName
   const where = `node "${node.name}" (${op})`
@@ -132,6 +144,20 @@ function contextOf(
         )
       }
       return toNumbers(values)
+    },
+    through(compose) {
+      const start = b.position
+      const gradients = new Map<string, Value[]>()
+      compose().forEach((output, i) => {
+        const arrived = arriving[i]
+        if (output === undefined || arrived === undefined) return
+        gradients.set(output.name, [...(gradients.get(output.name) ?? []), arrived])
+      })
+      // A value that stands at several places gets its whole gradient at the first.
+      const first = node.inputs.map((name, i) => (node.inputs.indexOf(name) === i && wanted.has(name) ? i : -1))
+      const to = first.filter(i => i >= 0)
+      const given = walkBack(b, b.nodesFrom(start), gradients, to.map(I), rules)
+      return node.inputs.map((_, i) => (first[i] === -1 ? undefined : given[to.indexOf(i)]))
     },
     needs: i => has(i) && wanted.has(node.inputs[i]!),
   }

@@ -23,6 +23,11 @@ export interface RuleContext<O extends OperatorName> {
   constant(i: number): Tensor | undefined
   /** Like `constant`, as numbers; an error that names the node when the input is computed. */
   integers(i: number): readonly number[]
+  /**
+   * Gradients by way of a composition: `compose` emits the node's outputs once more from I(0), I(1), … with other
+   * operators (undefined where an output is not given), and the walk goes back through those.
+   */
+  through(compose: () => readonly (Value | undefined)[]): readonly (Value | undefined)[]
   /** Whether anybody wants the gradient of input i: lets a rule spare costly work. */
   needs(i: number): boolean
 }
