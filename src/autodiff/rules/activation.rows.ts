@@ -1,7 +1,21 @@
 /** Rows of activation functions: both branches, the kink, and inputs so large that a careless formula overflows. */
 import type { Row } from '../../../test/support/gradcheck.js'
 
-type Activation = 'Relu' | 'LeakyRelu' | 'Elu' | 'Selu' | 'Sigmoid' | 'Tanh' | 'Softplus' | 'HardSigmoid' | 'HardSwish'
+type Activation =
+  | 'Relu'
+  | 'LeakyRelu'
+  | 'Elu'
+  | 'Selu'
+  | 'Sigmoid'
+  | 'Tanh'
+  | 'Softplus'
+  | 'HardSigmoid'
+  | 'HardSwish'
+  | 'Celu'
+  | 'Mish'
+  | 'Softsign'
+  | 'Shrink'
+  | 'ThresholdedRelu'
 
 function curve(op: Activation | 'Gelu', shows: string, attributes: object = {}): Row {
   return { op, shows, attributes, inputs: [{ shape: [4, 6], domain: [-4, 4] }] } as Row
@@ -51,6 +65,37 @@ export const rows: readonly Row[] = [
     [1e30, 1],
   ]),
   at('Elu', 'alpha at 0', [[0, 0.5]], { alpha: 0.5 }),
+  curve('Celu', 'default alpha'),
+  curve('Celu', 'alpha 2', { alpha: 2 }),
+  at('Celu', far, [
+    [-1e30, 0],
+    [0, 1],
+    [1e30, 1],
+  ]),
+  curve('Mish', 'both sides'),
+  at('Mish', far, [
+    [-1e30, 0],
+    [0, 0.6],
+    [1e30, 1],
+  ]),
+  curve('Softsign', 'both sides'),
+  at('Softsign', far, [
+    [-1e30, 0],
+    [0, 1],
+    [1e30, 0],
+  ]),
+  curve('Shrink', 'hard, by default'),
+  curve('Shrink', 'soft', { bias: 1.5, lambd: 1.5 }),
+  curve('ThresholdedRelu', 'default alpha'),
+  at(
+    'ThresholdedRelu',
+    '0 at alpha',
+    [
+      [1, 0],
+      [1.5, 1],
+    ],
+    { alpha: 1 },
+  ),
   curve('Selu', 'default constants'),
   curve('Selu', 'other constants', { alpha: 0.5, gamma: 2 }),
   at('Selu', far, [

@@ -7,6 +7,7 @@ import type { GradientRules, RuleContext } from '../rule.js'
 type Activation =
   | ('Relu' | 'LeakyRelu' | 'PRelu' | 'Elu' | 'Selu' | 'Sigmoid')
   | ('Tanh' | 'Softplus' | 'HardSigmoid' | 'HardSwish' | 'Gelu')
+  | ('Celu' | 'Mish' | 'Softsign' | 'Shrink' | 'ThresholdedRelu')
 
 export const activation: GradientRules<Activation> = {
   // y = max(x, 0): G where y > 0
@@ -42,6 +43,41 @@ export const activation: GradientRules<Activation> = {
     const negative = b.add(O(), b.scalar(gamma * alpha, dtype))
     const slope = b.where(b.greater(I(0), b.scalar(0, dtype)), b.scalar(gamma, dtype), negative)
     return [b.mul(G(), slope)]
+  },
+
+  // y = x for x > 0, α(e^(x/α) - 1) otherwise: G or G (y/α + 1)
+  Celu({ b, I, O, G, attributes: { alpha } }) {
+    const { dtype } = I(0)
+    const one = b.scalar(1, dtype)
+    const negative = b.add(b.mul(O(), b.scalar(1 / alpha, dtype)), one)
+    return [b.mul(G(), b.where(b.greater(I(0), b.scalar(0, dtype)), one, negative))]
+  },
+
+  // y = x t with t = tanh(ln(1 + e^x)): G (t + x (1 - t²) sigmoid(x))
+  Mish({ b, I, G }) {
+    const x = I(0)
+    const t = b.tanh(b.softplus(x))
+    const curve = b.mul(b.sub(b.scalar(1, x.dtype), b.mul(t, t)), b.mul(x, b.sigmoid(x)))
+    return [b.mul(G(), b.add(t, curve))]
+  },
+
+  // y = x / (1 + |x|): G / (1 + |x|)²
+  Softsign({ b, I, G }) {
+    const below = b.add(b.abs(I(0)), b.scalar(1, I(0).dtype))
+    return [b.div(b.div(G(), below), below)]
+  },
+
+  // y = x + bias for x < -λ, x - bias for x > λ, 0 between: G outside
+  Shrink({ b, I, G, attributes: { lambd } }) {
+    const { dtype } = I(0)
+    const outside = b.greater(b.abs(I(0)), b.scalar(lambd, dtype))
+    return [b.where(outside, G(), b.scalar(0, dtype))]
+  },
+
+  // y = x for x > α, 0 otherwise: G or 0
+  ThresholdedRelu({ b, I, G, attributes: { alpha } }) {
+    const { dtype } = I(0)
+    return [b.where(b.greater(I(0), b.scalar(alpha, dtype)), G(), b.scalar(0, dtype))]
   },
 
   // y = 1 / (1 + e^-x): G y (1 - y)

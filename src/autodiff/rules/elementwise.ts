@@ -9,6 +9,7 @@ import type { GradientRules, RuleContext } from '../rule.js'
 type Elementwise =
   | ('Add' | 'Sub' | 'Mul' | 'Div' | 'Neg' | 'Abs' | 'Pow' | 'Sqrt' | 'Exp')
   | ('Log' | 'Erf' | 'Min' | 'Max' | 'Sum' | 'Mean' | 'Clip' | 'Sign')
+  | ('Reciprocal' | 'Mod' | 'Round' | 'Floor' | 'Ceil')
 
 export const elementwise: GradientRules<Elementwise> = {
   // y = a + b: G, G
@@ -77,7 +78,19 @@ export const elementwise: GradientRules<Elementwise> = {
     return [b.where(b.equal(x, O()), G(), zero), needs(1) ? toLow() : undefined, needs(2) ? toHigh() : undefined]
   },
 
+  // y = 1 / x: -G y²
+  Reciprocal: ({ b, O, G }) => [b.neg(b.mul(G(), b.mul(O(), O())))],
+
+  // y = a - n c with a whole number n = (a - y) / c, constant between its jumps: G, -G n
+  Mod({ b, I, O, G, needs }) {
+    const times = () => b.round(b.div(b.sub(I(0), O()), I(1)))
+    return [G(), needs(1) ? b.neg(b.mul(G(), times())) : undefined]
+  },
+
   Sign: 'refused',
+  Round: 'refused',
+  Floor: 'refused',
+  Ceil: 'refused',
 }
 
 /** y = max(x₁, x₂, …), likewise min: G goes to the first input that equals y. */

@@ -11,6 +11,8 @@ const truths = [
   { shape: [2, 2], dtype: 'bool', values: [0, 1, 0, 1], as: 'input' },
 ] as const
 
+const infinite = { shape: [4], values: [1, Infinity, -Infinity, Number.NaN] }
+
 export const rows: readonly Row[] = [
   ...(['Equal', 'Greater', 'GreaterOrEqual', 'Less', 'LessOrEqual'] as const).flatMap((op): Row[] => [
     { op, shows: 'floats, broadcast', inputs: numbers },
@@ -18,5 +20,10 @@ export const rows: readonly Row[] = [
   ]),
   { op: 'And', shows: 'all four cases', inputs: truths },
   { op: 'Or', shows: 'all four cases', inputs: truths },
+  { op: 'Xor', shows: 'all four cases', inputs: truths },
+  ...[{}, { detect_negative: 0 }, { detect_positive: 0 }].map(
+    (attributes): Row => ({ op: 'IsInf', shows: JSON.stringify(attributes), inputs: [infinite], attributes }),
+  ),
+  { op: 'IsNaN', shows: 'among numbers and infinities', inputs: [infinite] },
   { op: 'Not', shows: 'both cases', inputs: [truths[1]] },
 ]

@@ -1,7 +1,18 @@
 /** Comparisons and logic: their outputs are steps, nothing flows back through them. */
 import type { GradientRules } from '../rule.js'
 
-type Logic = 'Equal' | 'Greater' | 'GreaterOrEqual' | 'Less' | 'LessOrEqual' | 'And' | 'Or' | 'Not'
+type Logic =
+  | 'Equal'
+  | 'Greater'
+  | 'GreaterOrEqual'
+  | 'Less'
+  | 'LessOrEqual'
+  | 'And'
+  | 'Or'
+  | 'Xor'
+  | 'Not'
+  | 'IsNaN'
+  | 'IsInf'
 
 export const logic: GradientRules<Logic> = {
   Equal: 'constant',
@@ -11,5 +22,8 @@ export const logic: GradientRules<Logic> = {
   LessOrEqual: 'constant',
   And: 'constant',
   Or: 'constant',
+  Xor: 'constant',
+  IsNaN: 'constant',
+  IsInf: 'constant',
   Not: 'constant',
 }

@@ -13,6 +13,7 @@ import { rows as pooling } from './pooling.rows.js'
 import { rows as reduction } from './reduction.rows.js'
 import { rows as selection } from './selection.rows.js'
 import { rows as shape } from './shape.rows.js'
+import { rows as transcendental } from './transcendental.rows.js'
 
 const families: Readonly<Record<string, readonly Row[]>> = {
   activation,
@@ -25,6 +26,7 @@ const families: Readonly<Record<string, readonly Row[]>> = {
   reduction,
   selection,
   shape,
+  transcendental,
 }
 const all = Object.values(families).flat()
 /** Constant has neither inputs nor attributes of the table; the tests of the reference evaluation cover it. */
