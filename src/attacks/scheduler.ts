@@ -169,7 +169,7 @@ export async function schedule(options: SchedulerOptions): Promise<void> {
   async function runScores(rows: readonly Row[]): Promise<void> {
     const start = now()
     fill(rows)
-    const logits = await model.scores()
+    const logits = await model.scores(rows.length)
     rows.forEach(({ lane, point }, row) => {
       lane.queries.forward++
       takeScores(lane, lane.replies[point], logits, row)

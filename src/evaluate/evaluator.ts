@@ -7,14 +7,13 @@ import { type Outcome, type Search, schedule } from '../attacks/scheduler.js'
 import { checkLabels, openDataset } from '../data/dataset.js'
 import { RobustlyError } from '../errors.js'
 import { labelOf, marginOf } from '../model/batch-model.js'
-import { compile, prepareModel } from '../model/compile.js'
 import type { DataSpace } from '../model/data-space.js'
 import { loadEngine } from '../runtime/engine.js'
-import { readModelFile } from '../runtime/files.js'
 import { norms, type ThreatModel } from '../threat/threat.js'
 import { type Attempt, encodeFloats, type SampleRecord } from './record.js'
 import type { DataSpec, PlannedAttack, ThreatSpec } from './spec.js'
-import { judge, openVerifier } from './verify.js'
+import { openTarget } from './target.js'
+import { judge } from './verify.js'
 import type { Evaluator, EvaluatorOptions } from './worker-api.js'
 
 /** Milliseconds between reports of the time spent: each crosses to another process, which costs as much as some queries. */
@@ -82,15 +81,11 @@ async function evaluatorOver(
   const engine = await loadEngine(plan.engine === undefined ? {} : { require: plan.engine })
   const dataset = await openDataset(spec.data.path)
   opened.push(() => dataset.close())
-  const file = await readModelFile(spec.model.path, { allowHardlinks: spec.model.allowHardlinks ?? false })
   const space = spaceOf(spec.data.space, dataset)
-  const verifier = await openVerifier(engine, file, space, plan.threads)
-  opened.push(async () => verifier[Symbol.asyncDispose]())
+  const target = await openTarget(spec, { engine, space, plan })
+  opened.push(async () => target[Symbol.asyncDispose]())
+  const { verifier, model } = target
   const chosen = spec.attacks.map(plannedSearch)
-  const losses = [...new Set(chosen.flatMap(({ attack }) => attack.losses(verifier.classes)))]
-  const { batch, threads } = plan
-  const model = await compile(prepareModel(file, space), engine, { batch, threads, losses })
-  opened.push(async () => model[Symbol.asyncDispose]())
   const threat = threatFrom(spec.threat)
   const journeys = new Map<number, Journey>()
   const ready: Journey[] = []
@@ -218,7 +213,7 @@ async function evaluatorOver(
       report()
     },
     get runtimeSeconds() {
-      return model.runtimeSeconds + verifier.runtimeSeconds
+      return target.runtimeSeconds
     },
     [Symbol.asyncDispose]: release,
   }

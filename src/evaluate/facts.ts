@@ -2,12 +2,13 @@
 import { RobustlyError } from '../errors.js'
 import { type CompiledModel, compile, prepareModel, specialise, withoutGradient } from '../model/compile.js'
 import { type DataSpace, planInput } from '../model/data-space.js'
+import type { ScoreSource } from '../model/score-source.js'
 import type { Graph, ValueInfo } from '../onnx/graph.js'
 import { randomStream } from '../random.js'
 import { type Engine, loadEngine } from '../runtime/engine.js'
 import { readModelFile } from '../runtime/files.js'
 import { type Shape, sizeOf } from '../tensor/tensor.js'
-import { openVerifier, scoresOutput, soleInput, type Verifier } from './verify.js'
+import { openVerifier, scoresOutput, soleInput } from './verify.js'
 import type { ModelFacts } from './worker-api.js'
 
 export interface InspectOptions {
@@ -42,7 +43,7 @@ export async function inspectModel(path: string, options: InspectOptions = {}): 
   scoresOutput(file.graph)
   const space = options.space ?? spaceOfModel(input)
   const engine = await loadEngine(options.engine === undefined ? {} : { require: options.engine })
-  await using verifier = await openVerifier(engine, file, space, 1)
+  await using verifier = await openVerifier(engine, file, space, { threads: 1 })
   const prepared = prepareModel(file, space)
   const simple = await specialise(prepared, engine, 2)
   const missing = withoutGradient(simple)
@@ -114,7 +115,7 @@ function operatorsOf(graph: Graph, missing: ReadonlyMap<string, unknown>): Inspe
  * Runs random samples through the file and through the rewritten graph, in different rows of a batch: they must agree, up to
  * a softmax that was cut off. Throws `model-unsupported` when they do not.
  */
-async function compare(verifier: Verifier, model: CompiledModel, space: DataSpace): Promise<string[]> {
+async function compare(verifier: ScoreSource, model: CompiledModel, space: DataSpace): Promise<string[]> {
   const features = sizeOf(space.sampleShape)
   const samples = Array.from({ length: model.batch }, (_, i) => randomSample(space.sampleShape, i))
   samples.forEach((sample, row) => {

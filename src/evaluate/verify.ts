@@ -1,22 +1,15 @@
 /**
- * The verifier: the original model file in a plain session, one sample at a time, as production would run it. Attacks
+ * The verifier: the original model file in a plain session, as production would run it. Attacks
  * propose; only what this says of a point counts.
  */
 import { RobustlyError } from '../errors.js'
 import { labelOf, marginOf } from '../model/batch-model.js'
 import { applyInputPlan, type DataSpace, planInput } from '../model/data-space.js'
+import type { ScoreSource } from '../model/score-source.js'
 import type { Graph, ValueInfo } from '../onnx/graph.js'
 import type { Engine } from '../runtime/engine.js'
 import { sizeOf } from '../tensor/tensor.js'
 import { contains, regionOf, type ThreatModel } from '../threat/threat.js'
-
-export interface Verifier extends AsyncDisposable {
-  readonly classes: number
-  /** Scores [classes] of one sample of the data, as the file gives them: logits or probabilities. */
-  scores(sample: Float32Array): Promise<Float32Array>
-  /** Wall seconds inside ONNX Runtime so far. */
-  readonly runtimeSeconds: number
-}
 
 export interface Judgement {
   /** The model says another class than the label, at a point inside the box. */
@@ -32,7 +25,7 @@ export interface Judgement {
 
 /** Decides about one point. Scores that are not finite never make an example adversarial. */
 export async function judge(
-  verifier: Verifier,
+  verifier: Pick<ScoreSource, 'scores'>,
   threat: ThreatModel,
   sample: { readonly input: Float32Array; readonly label: number },
   point: Float32Array,
@@ -93,31 +86,50 @@ export function scoresOutput(graph: Graph): ValueInfo {
 }
 
 /**
- * Opens the file itself. A model of fixed batch gets the sample in every row, and the first row's scores count.
- * Throws `model-unsupported` when its scores are not one row per sample of at least two classes.
+ * Opens the file itself. Samples run `rows` at a time, or as many as a model of fixed batch takes; what is missing to a full
+ * batch repeats the last one. Throws `model-unsupported` when its scores are not one row per sample of at least two classes.
  */
 export async function openVerifier(
   engine: Engine,
   model: { readonly path: string; readonly graph: Graph },
   space: DataSpace,
-  threads: number,
-): Promise<Verifier> {
+  { threads, rows = 1 }: { readonly threads: number; readonly rows?: number },
+): Promise<ScoreSource> {
   const input = soleInput(model.graph)
   const output = scoresOutput(model.graph)
   const plan = planInput(space, input)
   const session = await engine.createSession({ path: model.path }, { threads })
   const stated = input.shape?.[0]
-  const batch = typeof stated === 'number' && stated > 0 ? stated : 1
+  let fixed = typeof stated === 'number' && stated > 0 ? stated : undefined
   const features = sizeOf(plan.inputShape)
-  const feed = new Float32Array(batch * features)
-  const tensor = { dtype: 'float32', shape: [batch, ...plan.inputShape], data: feed } as const
-  const run = session.bind(new Map([[input.name, tensor]]), [output.name])
 
-  const scores = async (sample: Float32Array): Promise<Float32Array> => {
-    const row = applyInputPlan(plan, sample)
-    for (let i = 0; i < batch; i++) feed.set(row, i * features)
-    const [result] = await run()
-    return (result as Float32Array).subarray(0, result.length / batch)
+  /** Runs of so many rows, by their number: one for single samples, one for batches. */
+  const runs = new Map<number, (samples: Float32Array) => Promise<Float32Array>>()
+  const runOf = (batch: number) => {
+    const feed = new Float32Array(batch * features)
+    const tensor = { dtype: 'float32', shape: [batch, ...plan.inputShape], data: feed } as const
+    const run = session.bind(new Map([[input.name, tensor]]), [output.name])
+    return async (samples: Float32Array) => {
+      const count = samples.length / features
+      for (let row = 0; row < batch; row++) {
+        const from = Math.min(row, count - 1) * features
+        feed.set(applyInputPlan(plan, samples.subarray(from, from + features)), row * features)
+      }
+      const [result] = await run()
+      return (result as Float32Array).subarray(0, (result.length / batch) * count)
+    }
+  }
+  const scores = async (samples: Float32Array): Promise<Float32Array> => {
+    const count = samples.length / features
+    const batch = fixed ?? (count === 1 ? 1 : rows)
+    const run = runs.get(batch) ?? runOf(batch)
+    runs.set(batch, run)
+    if (count <= batch) return await run(samples)
+    const parts: Float32Array[] = []
+    for (let at = 0; at < count; at += batch) {
+      parts.push((await run(samples.subarray(at * features, Math.min(at + batch, count) * features))).slice())
+    }
+    return concatenated(parts)
   }
   try {
     const { length: classes } = await scores(new Float32Array(sizeOf(space.sampleShape)))
@@ -130,6 +142,7 @@ export async function openVerifier(
         },
       )
     }
+    if (fixed === undefined && rows > 1 && !(await takesBatches(scores, rows, space))) fixed = 1
     return {
       classes,
       scores,
@@ -142,4 +155,32 @@ export async function openVerifier(
     await session.release()
     throw error
   }
+}
+
+/** Whether a batch gives what its samples give one by one: an open batch dimension in a file is a promise that not every file keeps. */
+async function takesBatches(scores: ScoreSource['scores'], rows: number, space: DataSpace): Promise<boolean> {
+  const features = sizeOf(space.sampleShape)
+  const samples = Float32Array.from({ length: rows * features }, (_, i) => ((i * 7919) % 1000) / 1000)
+  const last = (await scores(samples.subarray((rows - 1) * features))).slice()
+  try {
+    const batch = await scores(samples)
+    const scale = Math.max(1e-6, ...last.map(Math.abs))
+    return (
+      batch.length === rows * last.length &&
+      last.every((value, i) => Math.abs(value - batch[(rows - 1) * last.length + i]) <= 1e-2 * scale)
+    )
+  } catch (error) {
+    if (error instanceof RobustlyError && error.code === 'model-failed') return false
+    throw error
+  }
+}
+
+function concatenated(parts: readonly Float32Array[]): Float32Array {
+  const all = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0))
+  let at = 0
+  for (const part of parts) {
+    all.set(part, at)
+    at += part.length
+  }
+  return all
 }

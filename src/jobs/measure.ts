@@ -3,11 +3,10 @@ import { attacks } from '../attacks/index.js'
 import { openDataset } from '../data/dataset.js'
 import { spaceOf } from '../evaluate/evaluator.js'
 import type { EvaluationSpec } from '../evaluate/spec.js'
+import { openTarget } from '../evaluate/target.js'
 import type { WorkerPlan } from '../evaluate/worker-api.js'
-import { compile, prepareModel } from '../model/compile.js'
 import { secondsPerRun } from '../runtime/calibrate.js'
 import { loadEngine } from '../runtime/engine.js'
-import { readModelFile } from '../runtime/files.js'
 
 /** Seconds per sample of a batch, and memory of this process with the model loaded, in bytes. */
 export async function measure({
@@ -18,15 +17,12 @@ export async function measure({
   plan: WorkerPlan
 }): Promise<{ secondsPerSample: number; bytes: number }> {
   const engine = await loadEngine(plan.engine === undefined ? {} : { require: plan.engine })
-  const file = await readModelFile(spec.model.path, { allowHardlinks: spec.model.allowHardlinks ?? false })
   const dataset = await openDataset(spec.data.path, { verify: false })
   try {
+    await using target = await openTarget(spec, { engine, space: spaceOf(spec.data.space, dataset), plan })
     const asksGradients = spec.attacks.some(({ name }) => attacks.get(name)?.access === 'gradients')
-    const losses = asksGradients ? (['cross-entropy'] as const) : []
-    const prepared = prepareModel(file, spaceOf(spec.data.space, dataset))
-    await using model = await compile(prepared, engine, { batch: plan.batch, threads: plan.threads, losses })
     const rows = Array.from({ length: plan.batch }, () => ({ loss: 'cross-entropy', label: 0 }) as const)
-    const seconds = await secondsPerRun(() => (asksGradients ? model.gradients(rows) : model.scores()))
+    const seconds = await secondsPerRun(() => (asksGradients ? target.model.gradients(rows) : target.model.scores()))
     return { secondsPerSample: seconds / plan.batch, bytes: process.memoryUsage().rss }
   } finally {
     await dataset.close()

@@ -4,8 +4,9 @@ import { openDataset } from '../data/dataset.js'
 import { RobustlyError } from '../errors.js'
 import { spaceOf, threatFrom } from '../evaluate/evaluator.js'
 import { decodeFloats, type SampleRecord } from '../evaluate/record.js'
-import { judge, openVerifier, type Verifier } from '../evaluate/verify.js'
+import { judge, openVerifier } from '../evaluate/verify.js'
 import { labelOf, marginOf } from '../model/batch-model.js'
+import type { ScoreSource } from '../model/score-source.js'
 import { loadEngine } from '../runtime/engine.js'
 import { readModelFile } from '../runtime/files.js'
 import { sizeOf } from '../tensor/tensor.js'
@@ -59,7 +60,7 @@ export async function replayRun(
   try {
     checkHash('data', { file: dataset.name, there: await dataset.hash(), expected: spec.data.sha256 })
     const engine = await loadEngine(wanted === undefined ? {} : { require: wanted })
-    await using verifier = await openVerifier(engine, file, spaceOf(spec.data.space, dataset), 1)
+    await using verifier = await openVerifier(engine, file, spaceOf(spec.data.space, dataset), { threads: 1 })
     const threat = threatFrom(spec.threat)
     const features = sizeOf(dataset.sampleShape)
     const [first, end] = spec.data.range
@@ -95,7 +96,7 @@ export async function replayRun(
 }
 
 interface Truth {
-  readonly verifier: Verifier
+  readonly verifier: ScoreSource
   readonly threat: ThreatModel
   readonly input: Float32Array
   readonly label: number

@@ -20,8 +20,8 @@ export interface BatchModel {
   readonly classes: number
   /** [batch, features]: the caller writes its rows here before each call. Rows that are not filled may hold anything finite. */
   readonly inputs: Float32Array
-  /** Logits [batch, classes]. The result is the caller's to keep. */
-  scores(): Promise<Float32Array>
+  /** Logits [batch, classes], of which those of rows 0 … rows - 1 (default: all) count. The result is the caller's to keep. */
+  scores(rows?: number): Promise<Float32Array>
   /** Logits, losses and gradients of rows 0 … rows.length - 1. The result is the caller's to keep. */
   gradients(rows: readonly RowLoss[]): Promise<Gradients>
 }
