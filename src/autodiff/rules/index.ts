@@ -11,6 +11,7 @@ import { pooling } from './pooling.js'
 import { reduction } from './reduction.js'
 import { selection } from './selection.js'
 import { shape } from './shape.js'
+import { standardization } from './standardization.js'
 import { transcendental } from './transcendental.js'
 
 export const gradientRules: GradientRules = mergeTables(
@@ -24,5 +25,6 @@ export const gradientRules: GradientRules = mergeTables(
   reduction,
   selection,
   shape,
+  standardization,
   transcendental,
 )

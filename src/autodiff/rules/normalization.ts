@@ -5,7 +5,7 @@ import { toNumbers } from '../../tensor/tensor.js'
 import type { GradientRules, RuleContext } from '../rule.js'
 import { floatsOf } from './constants.js'
 
-export const normalization: Pick<GradientRules, 'BatchNormalization' | 'LogSoftmax' | 'Softmax'> = {
+export const normalization: Pick<GradientRules, 'BatchNormalization' | 'Hardmax' | 'LogSoftmax' | 'Softmax'> = {
   // y = scale (x - mean) / sqrt(var + eps) + bias, per channel, with given statistics. With r = 1 / sqrt(var + eps):
   // dx = G scale r, dscale = r sum(G (x - mean)), dbias = sum(G), dmean = -scale r sum(G),
   // dvar = -1/2 scale r^3 sum(G (x - mean)).
@@ -32,6 +32,8 @@ export const normalization: Pick<GradientRules, 'BatchNormalization' | 'LogSoftm
       needs(4) ? b.mul(sumOfProduct(), varianceFactor(b, scale, r())) : undefined,
     ]
   },
+
+  Hardmax: 'refused',
 
   // y = exp(x) / sum(exp(x)): dx = y (G - sum(G y)).
   Softmax({ b, O, G, attributes: { axis } }) {

@@ -13,6 +13,7 @@ import { rows as pooling } from './pooling.rows.js'
 import { rows as reduction } from './reduction.rows.js'
 import { rows as selection } from './selection.rows.js'
 import { rows as shape } from './shape.rows.js'
+import { rows as standardization } from './standardization.rows.js'
 import { rows as transcendental } from './transcendental.rows.js'
 
 const families: Readonly<Record<string, readonly Row[]>> = {
@@ -26,6 +27,7 @@ const families: Readonly<Record<string, readonly Row[]>> = {
   reduction,
   selection,
   shape,
+  standardization,
   transcendental,
 }
 const all = Object.values(families).flat()

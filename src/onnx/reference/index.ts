@@ -11,6 +11,7 @@ import { reduction } from './reduction.js'
 import type { ReferenceRules } from './rule.js'
 import { selection } from './selection.js'
 import { shape } from './shape.js'
+import { standardization } from './standardization.js'
 
 export const referenceRules: ReferenceRules = mergeTables(
   activation,
@@ -23,4 +24,5 @@ export const referenceRules: ReferenceRules = mergeTables(
   reduction,
   selection,
   shape,
+  standardization,
 )

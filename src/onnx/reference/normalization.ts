@@ -1,11 +1,11 @@
-/** Batch normalization at inference and the softmaxes by their definition. */
+/** Batch normalization at inference, the softmaxes and Hardmax by their definition. */
 import { RobustlyError } from '../../errors.js'
 import { float64, sizeOf, type Tensor } from '../../tensor/tensor.js'
 import { positive } from '../shapes.js'
 import { asFloats, zeros } from './floats.js'
 import type { ReferenceRules } from './rule.js'
 
-export const normalization: Pick<ReferenceRules, 'BatchNormalization' | 'LogSoftmax' | 'Softmax'> = {
+export const normalization: Pick<ReferenceRules, 'BatchNormalization' | 'Hardmax' | 'LogSoftmax' | 'Softmax'> = {
   BatchNormalization({ input, node, attributes: { epsilon, training_mode } }) {
     if (training_mode === 1) {
       throw new RobustlyError('model-unsupported', `node "${node.name}" (BatchNormalization) is in training mode`)
@@ -18,6 +18,16 @@ export const normalization: Pick<ReferenceRules, 'BatchNormalization' | 'LogSoft
       return (scale![c]! * (value - mean![c]!)) / Math.sqrt(variance![c]! + epsilon) + bias![c]!
     })
     return [float64(y, x.shape)]
+  },
+
+  // 1 at the first of the largest
+  Hardmax({ input, attributes: { axis } }) {
+    return [
+      alongAxis(input(0), axis, (values, _, max) => {
+        const first = values.indexOf(max)
+        return values.map((_, i) => (i === first ? 1 : 0))
+      }),
+    ]
   },
 
   LogSoftmax({ input, attributes: { axis } }) {
