@@ -7,7 +7,8 @@ import { type BatchModel, labelOf } from '../model/batch-model.js'
 import type { RowLoss } from '../model/losses.js'
 import { randomStream } from '../random.js'
 import { contains, regionOf, type ThreatModel } from '../threat/threat.js'
-import type { Attack, GradientReply, Proposal, Query, Sample, Steps } from './attack.js'
+import type { Answer, Attack, GradientReply, Proposal, Sample, Steps } from './attack.js'
+import { type RoutedQuery, transferred } from './transfer.js'
 
 export interface Search {
   readonly sample: Sample
@@ -25,14 +26,20 @@ export interface Outcome {
   /** 'hit': the judge accepted a point that was queried or proposed. 'error': the model's answer was not finite. */
   readonly status: 'hit' | 'exhausted' | 'error'
   readonly point: Proposal
+  /** Of the model that is attacked. */
   readonly queries: Readonly<QueryCounts>
+  /** Of a search on a surrogate: what it was asked, and whether a point that it misclassifies was offered to the target. */
+  readonly transfer?: { readonly queries: Readonly<QueryCounts>; readonly fooledSurrogate: boolean }
   /** Gradient queries whose gradient was zero in every feature. */
   readonly zeroGradients: number
   readonly error?: string
 }
 
 export interface SchedulerOptions {
+  /** What is attacked. */
   readonly model: BatchModel
+  /** With one, attacks by gradients search on it, and `model` is asked for labels of what they offer only. */
+  readonly surrogate?: BatchModel | undefined
   readonly threat: ThreatModel
   readonly seed: number
   /** The next search, undefined when none is at hand now. */
@@ -55,11 +62,13 @@ export interface SchedulerOptions {
 
 interface Lane {
   readonly search: Search
-  readonly steps: Steps<'gradients'>
+  readonly steps: Generator<RoutedQuery, Proposal, Answer>
   readonly region: ReturnType<typeof regionOf>
   readonly queries: QueryCounts
+  /** Of a search on a surrogate. */
+  readonly transfer: { readonly queries: QueryCounts; fooledSurrogate: boolean } | undefined
   zeroGradients: number
-  query: Query<'gradients'>
+  query: RoutedQuery
   /** One for each point of the largest query so far, reused from query to query. */
   readonly replies: Reply[]
   /** Replies still to come for the query. */
@@ -79,17 +88,27 @@ interface Row {
   readonly point: number
 }
 
+/** A model with the rows that wait for it. */
+interface Desk {
+  readonly model: BatchModel
+  readonly gradient: Row[]
+  readonly forward: Row[]
+}
+
+const deskOf = (model: BatchModel): Desk => ({ model, gradient: [], forward: [] })
+
 const nothing = new Float32Array(0)
 const none: RowLoss = { loss: 'cross-entropy', label: 0 }
 
 /** Runs searches until there are no more. Throws what the model throws, and the signal's reason when aborted. */
 export async function schedule(options: SchedulerOptions): Promise<void> {
-  const { model, threat } = options
+  const { model, threat, surrogate } = options
   const now = options.now ?? (() => performance.now() / 1000)
-  const forward: Row[] = []
-  const gradient: Row[] = []
-  // Each search in flight waits in one of two queues, so with twice a batch of them one queue always fills a batch.
-  const lanes = 2 * model.batch
+  const target = deskOf(model)
+  const second = surrogate === undefined ? undefined : deskOf(surrogate)
+  const desks = second === undefined ? [target] : [target, second]
+  // Each search in flight waits in one of two queues per model, so with so many of them one queue always fills a batch.
+  const lanes = 2 * desks.length * model.batch
   let inFlight = 0
 
   for (;;) {
@@ -104,9 +123,16 @@ export async function schedule(options: SchedulerOptions): Promise<void> {
       if (await options.more()) continue
       return
     }
-    if (gradient.length >= forward.length) await runGradients(gradient.splice(0, model.batch))
-    else await runScores(forward.splice(0, model.batch))
+    await runFullest()
     await options.batchDone?.()
+  }
+
+  async function runFullest(): Promise<void> {
+    const waiting = (desk: Desk) => Math.max(desk.gradient.length, desk.forward.length)
+    const desk = desks.reduce((best, other) => (waiting(other) > waiting(best) ? other : best))
+    const { gradient, forward } = desk
+    if (gradient.length >= forward.length) await runGradients(desk.model, gradient.splice(0, desk.model.batch))
+    else await runScores(desk.model, forward.splice(0, desk.model.batch))
   }
 
   /** Starts a search, and the ones that follow it on the same sample, until one has a query. */
@@ -127,11 +153,17 @@ export async function schedule(options: SchedulerOptions): Promise<void> {
   function open(search: Search): Lane {
     const { sample, attack } = search
     const random = (restart: number) => randomStream(options.seed, sample.index, attack.name, restart)
+    const own = attack.search(sample, threat, search.options, random) as Steps<'gradients'>
+    const transfer =
+      second !== undefined && attack.access === 'gradients'
+        ? { queries: { forward: 0, gradient: 0 }, fooledSurrogate: false }
+        : undefined
     return {
       search,
-      steps: attack.search(sample, threat, search.options, random) as Steps<'gradients'>,
+      steps: transfer === undefined ? own : transferred(own, attack, sample, threat, transfer),
       region: regionOf(threat, sample.input),
       queries: { forward: 0, gradient: 0 },
+      transfer,
       zeroGradients: 0,
       query: { ask: 'labels', points: [] },
       replies: [],
@@ -142,7 +174,7 @@ export async function schedule(options: SchedulerOptions): Promise<void> {
     }
   }
 
-  function enqueue(lane: Lane, query: Query<'gradients'>): void {
+  function enqueue(lane: Lane, query: RoutedQuery): void {
     lane.query = query
     lane.open = query.points.length
     for (let point = 0; point < query.points.length; point++) {
@@ -151,11 +183,12 @@ export async function schedule(options: SchedulerOptions): Promise<void> {
         lane.replies[point].gradient = new Float32Array(model.features)
       }
     }
-    const queue = query.ask === 'gradients' ? gradient : forward
+    const desk = second === undefined || onTarget(lane) ? target : second
+    const queue = query.ask === 'gradients' ? desk.gradient : desk.forward
     for (let point = 0; point < query.points.length; point++) queue.push({ lane, point })
   }
 
-  function fill(rows: readonly Row[]): void {
+  function fill(model: BatchModel, rows: readonly Row[]): void {
     rows.forEach(({ lane, point }, row) => {
       model.inputs.set(lane.query.points[point], row * model.features)
     })
@@ -166,26 +199,26 @@ export async function schedule(options: SchedulerOptions): Promise<void> {
     for (const { lane } of rows) options.spent(lane.search.attack.name, seconds / rows.length)
   }
 
-  async function runScores(rows: readonly Row[]): Promise<void> {
+  async function runScores(model: BatchModel, rows: readonly Row[]): Promise<void> {
     const start = now()
-    fill(rows)
+    fill(model, rows)
     const logits = await model.scores(rows.length)
     rows.forEach(({ lane, point }, row) => {
-      lane.queries.forward++
+      countsOf(lane).forward++
       takeScores(lane, lane.replies[point], logits, row)
     })
     await advance(rows)
     charge(rows, now() - start)
   }
 
-  async function runGradients(rows: readonly Row[]): Promise<void> {
+  async function runGradients(model: BatchModel, rows: readonly Row[]): Promise<void> {
     const start = now()
-    fill(rows)
+    fill(model, rows)
     const losses = rows.map(({ lane }) => (lane.query.ask === 'gradients' ? lane.query.loss : none))
     const result = await model.gradients(losses)
     rows.forEach(({ lane, point }, row) => {
       const reply = lane.replies[point]
-      lane.queries.gradient++
+      countsOf(lane).gradient++
       takeScores(lane, reply, result.logits, row)
       reply.loss = result.losses[row]
       const size = copyRow(result.gradients, row, reply.gradient)
@@ -202,7 +235,7 @@ export async function schedule(options: SchedulerOptions): Promise<void> {
     reply.label = labelOf(reply.logits)
     lane.open--
     if (reply.label < 0) lane.problem ??= 'the model answered with scores that are not finite'
-    if (stops(lane) && reply.label !== lane.search.sample.label) lane.suspect = true
+    if (stops(lane) && onTarget(lane) && reply.label !== lane.search.sample.label) lane.suspect = true
   }
 
   function stops(lane: Lane): boolean {
@@ -273,15 +306,26 @@ export async function schedule(options: SchedulerOptions): Promise<void> {
   }
 
   function finish(lane: Lane, status: Outcome['status'], point: Proposal): Search | undefined {
-    const { search, queries, zeroGradients, problem } = lane
+    const { search, queries, transfer, zeroGradients, problem } = lane
     return options.decided(search, {
       status,
       point,
       queries,
+      ...(transfer === undefined ? {} : { transfer }),
       zeroGradients,
       ...(problem === undefined ? {} : { error: problem }),
     })
   }
+}
+
+/** Whether the model that is attacked answers the lane's query, and not its surrogate. */
+function onTarget({ transfer, query }: Lane): boolean {
+  return transfer === undefined || query.of === 'target'
+}
+
+/** Where the lane's query counts. */
+function countsOf(lane: Lane): QueryCounts {
+  return lane.transfer === undefined || onTarget(lane) ? lane.queries : lane.transfer.queries
 }
 
 /** Copies a row out of a batch; gives the sum of absolute values, which is not finite when any element is not. */
