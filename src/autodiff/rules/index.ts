@@ -4,6 +4,8 @@ import type { GradientRules } from '../rule.js'
 import { activation } from './activation.js'
 import { convolution } from './convolution.js'
 import { elementwise } from './elementwise.js'
+import { indexing } from './indexing.js'
+import { layout } from './layout.js'
 import { linear } from './linear.js'
 import { logic } from './logic.js'
 import { normalization } from './normalization.js'
@@ -18,6 +20,8 @@ export const gradientRules: GradientRules = mergeTables(
   activation,
   convolution,
   elementwise,
+  indexing,
+  layout,
   linear,
   logic,
   normalization,

@@ -6,6 +6,8 @@ import { rows as activation } from './activation.rows.js'
 import { rows as convolution } from './convolution.rows.js'
 import { rows as elementwise } from './elementwise.rows.js'
 import { gradientRules } from './index.js'
+import { rows as indexing } from './indexing.rows.js'
+import { rows as layout } from './layout.rows.js'
 import { rows as linear } from './linear.rows.js'
 import { rows as logic } from './logic.rows.js'
 import { rows as normalization } from './normalization.rows.js'
@@ -20,6 +22,8 @@ const families: Readonly<Record<string, readonly Row[]>> = {
   activation,
   convolution,
   elementwise,
+  indexing,
+  layout,
   linear,
   logic,
   normalization,

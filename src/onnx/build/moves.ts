@@ -117,6 +117,17 @@ export class MovesBuilder extends ElementwiseBuilder {
     return this.emit('Gather', [x, indices], { axis: at }, [{ dtype: x.dtype, shape }])[0]!
   }
 
+  /** y[p, …] = x[indices[p], …]; indices [p, depth], int64. */
+  gatherND(x: Value, indices: Value): Value {
+    const shape = [...indices.shape.slice(0, -1), ...x.shape.slice(indices.shape.at(-1)!)]
+    return this.emit('GatherND', [x, indices], {}, [{ dtype: x.dtype, shape }])[0]!
+  }
+
+  /** The inverse of `gatherND`: x with updates written or added at indices. */
+  scatterND(x: Value, indices: Value, updates: Value, reduction: 'none' | 'add' = 'none'): Value {
+    return this.emit('ScatterND', [x, indices, updates], { reduction }, [x])[0]!
+  }
+
   /** Writes `updates` into a copy of `x` at `indices` along an axis; 'add' sums what falls on the same place. */
   scatterElements(x: Value, indices: Value, updates: Value, axis = 0, reduction: 'none' | 'add' = 'none'): Value {
     return this.emit('ScatterElements', [x, indices, updates], { axis, reduction }, [x])[0]!

@@ -3,6 +3,8 @@ import { mergeTables } from '../tables.js'
 import { activation } from './activation.js'
 import { convolution } from './convolution.js'
 import { elementwise } from './elementwise.js'
+import { indexing } from './indexing.js'
+import { layout } from './layout.js'
 import { linear } from './linear.js'
 import { logic } from './logic.js'
 import { normalization } from './normalization.js'
@@ -17,6 +19,8 @@ export const referenceRules: ReferenceRules = mergeTables(
   activation,
   convolution,
   elementwise,
+  indexing,
+  layout,
   linear,
   logic,
   normalization,

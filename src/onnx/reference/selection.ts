@@ -3,18 +3,11 @@ import { RobustlyError } from '../../errors.js'
 import { broadcastShapes, type DataType, sizeOf, type Tensor } from '../../tensor/tensor.js'
 import { elementTypes } from '../operators.js'
 import { positive } from '../shapes.js'
+import { scatterReductions, within } from './indexing.js'
 import { broadcastTo, elementsOf, flatOf, keptAs, numbersOf, pick, placeOf, tensorOf } from './numbers.js'
 import type { ReferenceRules } from './rule.js'
 
 type Selection = 'Where' | 'Gather' | 'ScatterElements' | 'Cast' | 'Identity' | 'Dropout'
-
-const reductions: Readonly<Record<string, (old: number, update: number) => number>> = {
-  none: (_, update) => update,
-  add: (old, update) => old + update,
-  mul: (old, update) => old * update,
-  max: Math.max,
-  min: Math.min,
-}
 
 export const selection: ReferenceRules<Selection> = {
   Where({ input }) {
@@ -49,7 +42,7 @@ export const selection: ReferenceRules<Selection> = {
   ScatterElements({ input, attributes: { axis, reduction } }) {
     const [x, indices, updates] = [input(0), numbersOf(input(1)), numbersOf(input(2))]
     const at = positive(axis, x.shape.length)
-    const combine = reductions[reduction]
+    const combine = scatterReductions[reduction]
     if (combine === undefined)
       throw new RobustlyError('model-invalid', `ScatterElements has no reduction "${reduction}"`)
     const values = numbersOf(x)
@@ -93,10 +86,4 @@ function cast(x: Tensor, dtype: DataType): Tensor {
       x.shape,
     )
   return tensorOf(dtype, elements, x.shape)
-}
-
-function within(index: number, dim: number): number {
-  const at = index < 0 ? index + dim : index
-  if (at < 0 || at >= dim) throw new RobustlyError('model-invalid', `index ${index} of an axis of length ${dim}`)
-  return at
 }
