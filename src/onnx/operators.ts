@@ -142,6 +142,7 @@ export const operators = {
   PRelu: binary,
   Pad: { inputs: [2, 4], attributes: { mode: string('constant') } },
   Pow: binary,
+  Range: { inputs: [3, 3], attributes: {} },
   Reciprocal: unary,
   ReduceL1: reduction,
   ReduceL2: reduction,
