@@ -8,15 +8,16 @@ import type { PlannedAttack } from '../../evaluate/spec.js'
 import { suites } from '../../evaluate/suite.js'
 import { type EvaluationEvent, evaluate as run } from '../../jobs/evaluate.js'
 import { replaceText } from '../../jobs/files.js'
+import { readRun } from '../../jobs/read-run.js'
 import { printable } from '../../printable.js'
 import { type ReportFormat, reportFormats } from '../../report/index.js'
 import type { Result } from '../../report/schema.js'
+import { quoted } from '../../report/shell.js'
 import { duration, grouped, renderTerminal } from '../../report/terminal.js'
 import type { NormName } from '../../threat/norm.js'
 import { type Environment, hasColor, hasUnicode, Interrupted } from '../environment.js'
 import * as parse from '../parse.js'
 import { startReporter } from '../progress.js'
-import { quoted } from '../shell.js'
 import type { CommandEntry } from './command.js'
 
 interface Options {
@@ -145,7 +146,8 @@ async function evaluateCommand(model: string, options: Options, environment: Env
       throw error
     })
     .finally(reporter.end)
-  for (const { path, format } of outputs) if (path !== '-') replaceText(path, format.render(result))
+  const data = outputs.some(({ format }) => format.wantsRun) ? await readRun(path) : undefined
+  for (const { path, format } of outputs) if (path !== '-') replaceText(path, format.render(result, data))
   const json = options.json || outputs.some(output => output.path === '-')
   environment.stdout.write(json ? reportFormats[0]!.render(result) : table(result, path, environment))
   return result.unknown > 0 ? 4 : 0

@@ -4,5 +4,6 @@ import { doctor } from './doctor.js'
 import { evaluate } from './evaluate.js'
 import { inspect } from './inspect.js'
 import { replay } from './replay.js'
+import { report } from './report.js'
 
-export const commands: readonly CommandEntry[] = [inspect, evaluate, replay, doctor]
+export const commands: readonly CommandEntry[] = [inspect, evaluate, replay, report, doctor]
