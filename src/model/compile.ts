@@ -13,6 +13,7 @@ import { isOperator } from '../onnx/operators.js'
 import { symbolicBatch, withBatch } from '../onnx/passes/batch.js'
 import { canonical } from '../onnx/passes/canonical.js'
 import { explicitPads } from '../onnx/passes/pads.js'
+import { keepsShapes, separateDraws, settleDropouts } from '../onnx/passes/draws.js'
 import { simplify, typed } from '../onnx/passes/simplify.js'
 import { splitSoftmax } from '../onnx/passes/softmax.js'
 import type { Engine, Session } from '../runtime/engine.js'
@@ -48,7 +49,7 @@ export function prepareModel(
   model: { readonly graph: Graph; readonly functions: readonly ModelFunction[] },
   space: DataSpace,
 ): PreparedModel {
-  const steps = [canonical, symbolicBatch, splitSoftmax]
+  const steps = [canonical, settleDropouts, symbolicBatch, splitSoftmax]
   const notes: string[] = []
   let graph = model.graph
   for (const step of steps) {
@@ -77,7 +78,10 @@ export async function specialise(prepared: PreparedModel, engine: Engine, batch:
   const output = fixedBatch.outputs[0]
   const placed = withInputPlan(fixedBatch, inputName, batch, plan)
   const simple = await simplify({ ...placed, outputs: [output] }, engine, { functions: prepared.functions })
-  return explicitPads(await typed(simple, engine))
+  const graph = explicitPads(await typed(simple, engine))
+  const separate = separateDraws(graph, batch)
+  const retyped = separate === undefined ? undefined : await typed(separate, engine).catch(() => undefined)
+  return retyped !== undefined && keepsShapes(graph, retyped) ? retyped : graph
 }
 
 /** Operators without a gradient rule on the graph, with the nodes that hold them. */

@@ -54,6 +54,8 @@ const pooling = {
   strides: ints,
 }
 const reduction = { inputs: [1, 2], attributes: { keepdims: int(1), noop_with_empty_axes: int(0) } } as const
+/** With a seed, a session draws the same numbers in the same order; each call goes on where the last one ended. */
+const draw = { dtype: int(undefined), seed: float(undefined) }
 const along = (axis: number) => ({ inputs: [1, 1], attributes: { axis: int(axis) } }) as const
 
 export const operators = {
@@ -142,6 +144,10 @@ export const operators = {
   PRelu: binary,
   Pad: { inputs: [2, 4], attributes: { mode: string('constant') } },
   Pow: binary,
+  RandomNormal: { inputs: [0, 0], attributes: { ...draw, mean: float(0), scale: float(1), shape: ints } },
+  RandomNormalLike: { inputs: [1, 1], attributes: { ...draw, mean: float(0), scale: float(1) } },
+  RandomUniform: { inputs: [0, 0], attributes: { ...draw, low: float(0), high: float(1), shape: ints } },
+  RandomUniformLike: { inputs: [1, 1], attributes: { ...draw, low: float(0), high: float(1) } },
   Range: { inputs: [3, 3], attributes: {} },
   Reciprocal: unary,
   ReduceL1: reduction,

@@ -3,6 +3,7 @@ import { mergeTables } from '../../onnx/tables.js'
 import type { GradientRules } from '../rule.js'
 import { activation } from './activation.js'
 import { convolution } from './convolution.js'
+import { draws } from './draws.js'
 import { elementwise } from './elementwise.js'
 import { indexing } from './indexing.js'
 import { layout } from './layout.js'
@@ -19,6 +20,7 @@ import { transcendental } from './transcendental.js'
 export const gradientRules: GradientRules = mergeTables(
   activation,
   convolution,
+  draws,
   elementwise,
   indexing,
   layout,

@@ -4,6 +4,7 @@ import { checkGradients, checkRuntime, isDifferentiated, type Row } from '../../
 import { type OperatorName, operators } from '../../onnx/operators.js'
 import { rows as activation } from './activation.rows.js'
 import { rows as convolution } from './convolution.rows.js'
+import { rows as draws } from './draws.rows.js'
 import { rows as elementwise } from './elementwise.rows.js'
 import { gradientRules } from './index.js'
 import { rows as indexing } from './indexing.rows.js'
@@ -21,6 +22,7 @@ import { rows as transcendental } from './transcendental.rows.js'
 const families: Readonly<Record<string, readonly Row[]>> = {
   activation,
   convolution,
+  draws,
   elementwise,
   indexing,
   layout,

@@ -4,20 +4,11 @@
  */
 import { arrays, type Shape, sizeOf, type Tensor } from '../../tensor/tensor.js'
 import { type Graph, initializer, type Node } from '../graph.js'
+import { randomOperators } from './draws.js'
 import { withoutUnused } from './pass.js'
 
 /** Runs a graph once and gives all of its outputs. */
 export type RunGraph = (graph: Graph, feeds: ReadonlyMap<string, Tensor>) => Promise<ReadonlyMap<string, Tensor>>
-
-const random = new Set([
-  'Bernoulli',
-  'Dropout',
-  'Multinomial',
-  'RandomNormal',
-  'RandomNormalLike',
-  'RandomUniform',
-  'RandomUniformLike',
-])
 
 /**
  * The same function with everything constant computed. Expects fixed input shapes (`withBatch`). Graphs with control flow
@@ -45,7 +36,7 @@ export async function foldConstants(graph: Graph, run: RunGraph): Promise<Graph>
 }
 
 function isConstant(node: Node, constant: ReadonlySet<string>): boolean {
-  if (node.domain !== '' || random.has(node.op)) return false
+  if (node.domain !== '' || randomOperators.has(node.op)) return false
   if ([...node.attributes.values()].some(attribute => attribute.type === 'graph')) return false
   if (node.op === 'Shape' || node.op === 'Size') return true
   return node.inputs.every(name => name === '' || constant.has(name))

@@ -2,6 +2,7 @@
 import { mergeTables } from '../tables.js'
 import { activation } from './activation.js'
 import { convolution } from './convolution.js'
+import { draws } from './draws.js'
 import { elementwise } from './elementwise.js'
 import { indexing } from './indexing.js'
 import { layout } from './layout.js'
@@ -18,6 +19,7 @@ import { standardization } from './standardization.js'
 export const referenceRules: ReferenceRules = mergeTables(
   activation,
   convolution,
+  draws,
   elementwise,
   indexing,
   layout,
