@@ -13,6 +13,17 @@ export interface Gradients {
   readonly gradients: Float32Array
 }
 
+/** How one row of an answer came about, where a model is asked over a network. */
+export interface RowAccount {
+  /** Why there is no answer: its scores are NaN. */
+  readonly problem: string | undefined
+  /** How often the request that carried it was sent, and how long that took. */
+  readonly tries: number
+  readonly milliseconds: number
+  /** Tells the requests of one call apart. */
+  readonly request: number
+}
+
 export interface BatchModel {
   readonly batch: number
   /** Elements of one sample. */
@@ -24,6 +35,8 @@ export interface BatchModel {
   scores(rows?: number): Promise<Float32Array>
   /** Logits, losses and gradients of rows 0 … rows.length - 1. The result is the caller's to keep. */
   gradients(rows: readonly RowLoss[]): Promise<Gradients>
+  /** About a row of the last answer; undefined where there is nothing to tell. */
+  account?(row: number): RowAccount | undefined
 }
 
 /** Index of the largest score of a row, the first of equals; -1 when a score is not finite. */

@@ -3,8 +3,9 @@
  * time, and as a BatchModel the attacks that need no gradients.
  */
 import { RobustlyError } from '../errors.js'
+import type { Usage } from '../runtime/http/usage.js'
 import { sizeOf } from '../tensor/tensor.js'
-import type { BatchModel } from './batch-model.js'
+import type { BatchModel, RowAccount } from './batch-model.js'
 
 export interface ScoreSource extends AsyncDisposable {
   readonly classes: number
@@ -12,6 +13,14 @@ export interface ScoreSource extends AsyncDisposable {
   scores(samples: Float32Array): Promise<Float32Array>
   /** Wall seconds inside the model so far. */
   readonly runtimeSeconds: number
+  /** What the scores are. Default 'scores': whatever they turn out to be. Of 'labels' the largest score alone counts. */
+  readonly answers?: 'scores' | 'probabilities' | 'labels'
+  /** Rows that are evaluated together at most. Default: as many as come. */
+  readonly rowsAtOnce?: number
+  /** About a row of the last answer. */
+  account?(row: number): RowAccount | undefined
+  /** What was used of a service since the last call. */
+  takeUsage?(): Usage
 }
 
 /** The smallest positive float32: stands for a probability that was rounded to zero. */
@@ -27,17 +36,23 @@ export async function queryModel(
 ): Promise<BatchModel> {
   const features = sizeOf(sampleShape)
   const inputs = new Float32Array(batch * features)
-  const { classes } = source
-  const logarithms = areProbabilities(await source.scores(new Float32Array(features)))
+  const { classes, answers = 'scores' } = source
+  const logarithms =
+    answers === 'probabilities' ||
+    (answers === 'scores' && areProbabilities(await source.scores(new Float32Array(features))))
+  // A row alone may have other last bits than in company: the answer to a point must not depend on what else is asked.
+  const fewest = Math.min(2, batch, source.rowsAtOnce ?? batch)
   return {
     batch,
     features,
     classes,
     inputs,
     async scores(rows = batch) {
-      const scores = await source.scores(rows === batch ? inputs : inputs.subarray(0, rows * features))
+      for (let row = rows; row < fewest; row++) inputs.copyWithin(row * features, 0, features)
+      const scores = await source.scores(inputs.subarray(0, Math.max(rows, fewest) * features))
       return logarithms ? scores.map(value => Math.log(Math.max(value, leastProbability))) : scores
     },
+    account: row => source.account?.(row),
     gradients: () => Promise.reject(new RobustlyError('internal', 'a model that is only asked has no gradients')),
   }
 }

@@ -1,0 +1,166 @@
+/** How an endpoint is described: by its address alone, or by a file of JSON that says what to send and where the answer is. */
+import { z } from 'zod'
+import { parsePath } from './path.js'
+
+/** Limits of asking: one table for the file and for the command line. Nothing of it changes a result. */
+export const endpointLimits = {
+  concurrency: {
+    flag: '--concurrency <number>',
+    schema: z.int().min(1).max(64).default(4).describe('requests under way at once'),
+  },
+  requestsPerSecond: {
+    flag: '--rate <number>',
+    schema: z.number().positive().max(1e6).nullable().default(null).describe('requests a second at most'),
+  },
+  retries: {
+    flag: '--retries <number>',
+    schema: z.int().min(0).max(20).default(4).describe('further tries of a request that fails in passing'),
+  },
+  timeoutSeconds: {
+    flag: '--request-timeout <seconds>',
+    schema: z.number().positive().max(3600).default(30).describe('for one request and its whole answer, in seconds'),
+  },
+  maxQueries: {
+    flag: '--query-budget <rows>',
+    schema: z
+      .int()
+      .min(1)
+      .nullable()
+      .default(null)
+      .describe('rows sent in all, those of further tries included; then the run stops asking and can be resumed'),
+  },
+  maxResponseBytes: {
+    flag: '--response-limit <bytes>',
+    schema: z
+      .int()
+      .min(1024)
+      .max(2 ** 30)
+      .default(2 ** 24)
+      .describe('bytes of one answer at most'),
+  },
+  allowPrivate: {
+    flag: '--allow-private',
+    schema: z.boolean().default(false).describe('ask addresses of this machine and of private networks too'),
+  },
+} as const
+
+const limits = {
+  concurrency: endpointLimits.concurrency.schema,
+  requestsPerSecond: endpointLimits.requestsPerSecond.schema,
+  retries: endpointLimits.retries.schema,
+  timeoutSeconds: endpointLimits.timeoutSeconds.schema,
+  maxQueries: endpointLimits.maxQueries.schema,
+  maxResponseBytes: endpointLimits.maxResponseBytes.schema,
+  allowPrivate: endpointLimits.allowPrivate.schema,
+}
+
+const classNames = z
+  .array(z.string().min(1))
+  .min(2)
+  .refine(names => new Set(names).size === names.length, 'a class is named twice')
+  .describe('names of the classes in the order of their numbers, where answers hold names')
+
+const kind = z
+  .enum(['scores', 'probabilities', 'labels'])
+  .describe('what it tells: a score for each class, scores that sum to 1, or the predicted class alone')
+
+const shared = {
+  classes: z.int().min(2).max(1_000_000).optional().describe('number of classes; needed for labels without names'),
+  classNames: classNames.optional(),
+  rowsPerRequest: z
+    .int()
+    .min(1)
+    .max(4096)
+    .optional()
+    .describe('samples of one request (default: 8, or what the service takes)'),
+}
+
+/** What decides the answers: the identity of an endpoint beside its address. */
+const v2Mapping = z.strictObject({
+  protocol: z.literal('v2').describe('Open Inference Protocol, version 2: KServe, Triton, Seldon'),
+  kind: kind.optional().describe('default: scores, or labels where the output holds whole numbers'),
+  output: z.string().min(1).optional().describe('name of the output (default: the first one with a row of scores)'),
+  ...shared,
+})
+
+const jsonMapping = z.strictObject({
+  protocol: z.literal('json').describe('any service that takes and gives JSON'),
+  method: z.enum(['POST', 'PUT']).default('POST'),
+  request: z
+    .json()
+    .refine(holdsSamples, 'nowhere holds "$samples" (all samples of a request) or "$sample" (one) as a value')
+    .describe('body of a request: "$samples" or "$sample", "$shape" and "$count" as values stand for what is sent'),
+  samples: z
+    .enum(['nested', 'flat', 'base64'])
+    .default('nested')
+    .describe('how a sample is written: nested arrays, one flat array, or base64 of its little-endian float32 values'),
+  response: z
+    .string()
+    .superRefine((text, context) => {
+      const path = parsePath(text)
+      if (typeof path === 'string') context.addIssue({ code: 'custom', message: path })
+    })
+    .describe('where the rows are in the answer, such as predictions or outputs[0].data or results[*].scores'),
+  kind,
+  ...shared,
+})
+
+export type Mapping = z.infer<typeof v2Mapping> | z.infer<typeof jsonMapping>
+
+const around = {
+  url: z.string().optional().describe('address; the command line may give it instead'),
+  headers: z
+    .record(z.string(), z.string())
+    .default({})
+    .describe('$NAME in a value stands for a variable of the environment; never written anywhere'),
+  ...limits,
+}
+
+/** The whole of an endpoint file. */
+export const endpointSchema = z.discriminatedUnion('protocol', [v2Mapping.extend(around), jsonMapping.extend(around)])
+
+export type EndpointFile = z.infer<typeof endpointSchema>
+
+/** The part of an endpoint file that decides answers. */
+export function mappingOf(file: EndpointFile): Mapping {
+  return file.protocol === 'v2' ? v2Mapping.strip().parse(file) : jsonMapping.strip().parse(file)
+}
+
+export type Kind = z.infer<typeof kind>
+
+interface Described {
+  /** Without user name, password, query and fragment. */
+  readonly url: string
+  readonly kind: Kind
+  readonly classes: number
+  readonly classNames?: readonly string[] | undefined
+  /** Shape of the input with its batch dimension, null for what is free; null: as the samples come. */
+  readonly inputShape: readonly (number | null)[] | null
+  /** Most rows of a request. */
+  readonly rowsPerRequest: number
+  /** Every request must have exactly so many rows. */
+  readonly fixedRows: boolean
+}
+
+/** An endpoint whose every question is settled: all it takes to ask it. Plain data, without secrets. */
+export type Endpoint = Described &
+  (
+    | {
+        readonly protocol: 'v2'
+        readonly input: { readonly name: string; readonly datatype: Datatype }
+        readonly output: string
+      }
+    | Pick<z.infer<typeof jsonMapping>, 'protocol' | 'method' | 'request' | 'samples' | 'response'>
+  )
+
+/** Element types of inputs that are written: FP32 and FP64 as they are, UINT8 as round(255 x) for images in [0, 1]. */
+export const datatypes = ['FP32', 'FP64', 'UINT8'] as const
+export type Datatype = (typeof datatypes)[number]
+
+export const placeholders = ['$samples', '$sample', '$shape', '$count'] as const
+
+function holdsSamples(value: unknown, depth = 0): boolean {
+  if (value === '$samples' || value === '$sample') return true
+  if (value === null || typeof value !== 'object' || depth > 32) return false
+  return Object.values(value).some(inner => holdsSamples(inner, depth + 1))
+}

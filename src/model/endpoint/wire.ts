@@ -1,0 +1,121 @@
+/**
+ * What goes over the wire and what comes back, for each protocol.
+ *
+ * Open Inference Protocol, version 2: github.com/kserve/open-inference-protocol, inference_rest.md.
+ */
+import { printable } from '../../printable.js'
+import { at, parsePath } from './path.js'
+import { type Expected, rowsOf } from './rows.js'
+import type { Datatype, Endpoint } from './schema.js'
+
+export interface Wire {
+  readonly method: string
+  readonly url: string
+  /** The body that asks for `count` rows laid one after the other; `shape` is that of one input. */
+  encode(rows: Float32Array, count: number, shape: readonly number[]): string
+  /** Scores [count, classes] of an answer, or what is wrong with it. */
+  decode(text: string, expected: Expected): Float32Array | string
+}
+
+export function wireOf(endpoint: Endpoint): Wire {
+  return endpoint.protocol === 'v2' ? v2Wire(endpoint) : jsonWire(endpoint)
+}
+
+function v2Wire({ url, input, output }: Extract<Endpoint, { protocol: 'v2' }>): Wire {
+  const { name, datatype } = input
+  return {
+    method: 'POST',
+    url: `${url}/infer`,
+    encode(rows, count, shape) {
+      const head = JSON.stringify({ name, shape: [count, ...shape], datatype }).slice(0, -1)
+      const outputs = output === '' ? '' : `,"outputs":${JSON.stringify([{ name: output }])}`
+      return `{"inputs":[${head},"data":${numbers(rows, datatype)}}]${outputs}}`
+    },
+    decode(text, expected) {
+      const value = parsed(text)
+      if ('problem' in value) return value.problem
+      const outputs = at(value.json, [{ key: 'outputs' }])
+      if (!Array.isArray(outputs) || outputs.length === 0) return 'the answer holds no outputs'
+      const named =
+        outputs.find(each => at(each, [{ key: 'name' }]) === output) ?? (outputs.length === 1 ? outputs[0] : undefined)
+      if (named === undefined) return `the answer holds no output "${printable(output, 60)}"`
+      const shape = at(named, [{ key: 'shape' }])
+      if (Array.isArray(shape) && shape[0] !== expected.count) {
+        return `the answer has the shape ${printable(JSON.stringify(shape), 60)}, expected ${expected.count} rows`
+      }
+      return rowsOf(at(named, [{ key: 'data' }]), expected)
+    },
+  }
+}
+
+function jsonWire({ url, method, request, samples, response }: Extract<Endpoint, { protocol: 'json' }>): Wire {
+  const template = JSON.stringify(request)
+  const path = parsePath(response)
+  return {
+    method,
+    url,
+    encode(rows, count, shape) {
+      const size = rows.length / count
+      const sample = (row: number) => sampleTexts[samples](rows.subarray(row * size, (row + 1) * size), shape)
+      const all = () => `[${Array.from({ length: count }, (_, row) => sample(row)).join(',')}]`
+      const texts: Readonly<Record<string, () => string>> = {
+        samples: all,
+        sample: () => sample(0),
+        shape: () => JSON.stringify([count, ...shape]),
+        count: () => String(count),
+      }
+      // A placeholder is a whole string of the template: quotes inside of strings are written with a backslash.
+      return template.replace(/"\$(samples|sample|shape|count)"(?!:)/g, (_, name: string) => texts[name]!())
+    },
+    decode(text, expected) {
+      const value = parsed(text)
+      if ('problem' in value) return value.problem
+      if (typeof path === 'string') return path
+      const rows = at(value.json, path)
+      return rows === undefined ? `the answer holds nothing at ${printable(response, 100)}` : rowsOf(rows, expected)
+    },
+  }
+}
+
+const sampleTexts: Readonly<Record<string, (sample: Float32Array, shape: readonly number[]) => string>> = {
+  nested: nestedText,
+  flat: sample => numbers(sample, 'FP32'),
+  base64: sample => `"${base64(sample)}"`,
+}
+
+/** Every float32 is a double, and doubles survive JSON: the server gets the very same numbers. */
+function numbers(values: Float32Array, datatype: Datatype): string {
+  const sent = datatype === 'UINT8' ? values.map(value => Math.round(255 * Math.min(1, Math.max(0, value)))) : values
+  return JSON.stringify(Array.from(sent))
+}
+
+function nestedText(values: Float32Array, [size, ...inner]: readonly number[]): string {
+  if (size === undefined || inner.length === 0) return numbers(values, 'FP32')
+  const step = values.length / size
+  const parts = Array.from({ length: size }, (_, i) => nestedText(values.subarray(i * step, (i + 1) * step), inner))
+  return `[${parts.join(',')}]`
+}
+
+function base64(values: Float32Array): string {
+  const view = new DataView(new ArrayBuffer(values.length * 4))
+  values.forEach((value, i) => {
+    view.setFloat32(4 * i, value, true)
+  })
+  const bytes = new Uint8Array(view.buffer)
+  let binary = ''
+  for (let i = 0; i < bytes.length; i += 8192) binary += String.fromCharCode(...bytes.subarray(i, i + 8192))
+  return btoa(binary)
+}
+
+/** The JSON of an answer, or in what way it is none. */
+export function parsed(text: string): { readonly json: unknown } | { readonly problem: string } {
+  try {
+    return { json: JSON.parse(text) as unknown }
+  } catch {
+    if (text.trim() === '') return { problem: 'the answer is empty' }
+    if (/^\s*</.test(text)) return { problem: 'the answer is a web page, not JSON' }
+    if (/\b(NaN|Infinity)\b/.test(text))
+      return { problem: 'the answer holds NaN or Infinity, which JSON does not have' }
+    return { problem: `the answer is not JSON: "${printable(text.slice(0, 200), 60)}"` }
+  }
+}
