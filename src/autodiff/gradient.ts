@@ -70,6 +70,17 @@ export function gradientGraph(graph: TypedGraph, of: string, to: readonly string
   return b.build()
 }
 
+/** The nodes through which the graph's first output depends on its first input, as `differentiate` walks them. */
+export function gradientPath(graph: TypedGraph, rules: GradientRules = gradientRules): Node[] {
+  const [input, output] = [graph.inputs[0]!, graph.outputs[0]!]
+  return between(graph.nodes, [output.name], [{ name: input.name, ...graph.types.get(input.name)! }], rules)
+}
+
+/** Whether a node's operator has a rule. */
+export function isDifferentiable(node: Node, rules: GradientRules): boolean {
+  return typeof entryOf(rules, node) === 'function'
+}
+
 /** Name under which `gradientGraph` gives out the gradient of a value. */
 export function gradientName(name: string): string {
   return `gradient(${name})`
@@ -98,7 +109,7 @@ function entryOf(rules: GradientRules, node: Node): GradientEntry<OperatorName> 
 }
 
 function refuseMissing(path: readonly Node[], rules: GradientRules): void {
-  const missing = path.filter(node => typeof entryOf(rules, node) !== 'function')
+  const missing = path.filter(node => !isDifferentiable(node, rules))
   if (missing.length === 0) return
   const names = missing.map(node => `${node.domain === '' ? '' : `${node.domain}.`}${node.op} (node "${node.name}")`)
   throw new RobustlyError('model-unsupported', `no gradient rule for: ${names.join(', ')}`, {

@@ -1,9 +1,10 @@
 /** What a model is, whether it can be attacked, and whether the rewritten graph still is the model. */
+import { surrogatesIn } from '../autodiff/surrogates.js'
 import { RobustlyError } from '../errors.js'
 import { type CompiledModel, compile, prepareModel, specialise, withoutGradient } from '../model/compile.js'
 import { type DataSpace, planInput } from '../model/data-space.js'
 import type { ScoreSource } from '../model/score-source.js'
-import type { Graph, ValueInfo } from '../onnx/graph.js'
+import type { Graph, TypedGraph, ValueInfo } from '../onnx/graph.js'
 import { randomStream } from '../random.js'
 import { type Engine, loadEngine } from '../runtime/engine.js'
 import { readModelFile } from '../runtime/files.js'
@@ -16,6 +17,8 @@ export interface InspectOptions {
   readonly space?: DataSpace
   readonly engine?: 'native' | 'wasm'
   readonly allowHardlinks?: boolean
+  /** Whether surrogate gradients count; default on. */
+  readonly surrogates?: 'on' | 'off'
 }
 
 export interface InspectedModel extends ModelFacts {
@@ -46,7 +49,8 @@ export async function inspectModel(path: string, options: InspectOptions = {}): 
   await using verifier = await openVerifier(engine, file, space, { threads: 1 })
   const prepared = prepareModel(file, space)
   const simple = await specialise(prepared, engine, 2)
-  const missing = withoutGradient(simple)
+  const surrogates = options.surrogates ?? 'on'
+  const missing = withoutGradient(simple, surrogates)
   await using model = await compile(prepared, engine, { batch: 2, threads: 1, losses: [] })
   const warnings = await compare(verifier, model, space)
   return {
@@ -62,10 +66,21 @@ export async function inspectModel(path: string, options: InspectOptions = {}): 
     parameters: parametersOf(file.graph),
     classes: verifier.classes,
     inputShape: planInput(space, input).inputShape,
-    notes: prepared.notes,
+    notes: [...prepared.notes, ...(surrogates === 'on' ? surrogateNotes(simple) : [])],
     warnings,
     engine: engineFacts(engine),
   }
+}
+
+/** Which nodes' gradients are replaced by what, a sentence for each operator. */
+function surrogateNotes(graph: TypedGraph): string[] {
+  const found = new Map<string, ReturnType<typeof surrogatesIn>>()
+  for (const each of surrogatesIn(graph)) found.set(each.node.op, [...(found.get(each.node.op) ?? []), each])
+  return Array.from(found, ([op, nodes]) => {
+    const names = nodes.slice(0, 2).map(({ node }) => `"${node.name || node.outputs[0]}"`)
+    const more = nodes.length > 2 ? ` and ${nodes.length - 2} more` : ''
+    return `${op} ${names.join(', ')}${more}: the gradient, zero by nature, is replaced by ${nodes[0].by}.`
+  })
 }
 
 function engineFacts(engine: Engine): ModelFacts['engine'] {

@@ -20,6 +20,8 @@ export interface ModelSpec {
   /** Lowercase hex, over the file and its external data. */
   readonly sha256: string
   readonly allowHardlinks?: boolean
+  /** Default 'on': gradients that are zero by nature (Sign, Round, …) are replaced. 'off': such models are refused. */
+  readonly surrogates?: 'on' | 'off'
 }
 
 export interface DataSpec {

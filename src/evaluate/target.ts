@@ -54,7 +54,12 @@ export async function openTarget(
   }
   try {
     const losses = [...new Set(chosen.flatMap(attack => attack.losses(classes)))]
-    const model = await compile(prepareModel(file, space), engine, { batch, threads, losses })
+    const model = await compile(prepareModel(file, space), engine, {
+      batch,
+      threads,
+      losses,
+      surrogates: spec.model.surrogates ?? 'on',
+    })
     return {
       classes,
       verifier,

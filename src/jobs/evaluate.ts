@@ -84,8 +84,9 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
   }
 }
 
-function factsRequest({ model, data, space, engine, allowHardlinks }: EvaluateOptions) {
-  return { model: resolve(model), data: { path: resolve(data), space: space ?? {} }, engine, allowHardlinks }
+function factsRequest({ model, data, space, engine, allowHardlinks, surrogateGradients }: EvaluateOptions) {
+  const samples = { path: resolve(data), space: space ?? {} }
+  return { model: resolve(model), data: samples, engine, allowHardlinks, surrogates: surrogateGradients }
 }
 
 interface Subject {

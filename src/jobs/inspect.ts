@@ -11,16 +11,18 @@ export interface InspectOptions extends Pick<Resources, 'engine' | 'memoryLimitB
   readonly data?: string | undefined
   readonly space?: DataSpace | undefined
   readonly allowHardlinks?: boolean | undefined
+  /** Whether surrogate gradients count; default on. */
+  readonly surrogates?: 'on' | 'off' | undefined
   readonly signal?: AbortSignal | undefined
 }
 
 /** What a model is and whether it can be attacked. Throws what reading and running the model throws. */
 export async function inspect(model: string, options: InspectOptions = {}): Promise<InspectedModel> {
   const { memoryLimitBytes, silenceSeconds } = limitsFor(1, options)
-  const { engine, allowHardlinks, signal } = options
+  const { engine, allowHardlinks, surrogates, signal } = options
   const data = options.data === undefined ? undefined : { path: resolve(options.data), space: options.space ?? {} }
   return withWorker('inspect', { memoryLimitBytes, signal }, client =>
-    client.call('facts', { model: resolve(model), data, engine, allowHardlinks }, { silenceSeconds }),
+    client.call('facts', { model: resolve(model), data, engine, allowHardlinks, surrogates }, { silenceSeconds }),
   )
 }
 

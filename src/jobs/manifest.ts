@@ -12,7 +12,12 @@ const hash = z.string().regex(/^[0-9a-f]{64}$/)
 const index = z.int().min(0)
 
 const specSchema = z.object({
-  model: z.object({ path: z.string(), sha256: hash, allowHardlinks: z.boolean().optional() }),
+  model: z.object({
+    path: z.string(),
+    sha256: hash,
+    allowHardlinks: z.boolean().optional(),
+    surrogates: z.enum(['on', 'off']).optional(),
+  }),
   data: z.object({
     path: z.string(),
     sha256: hash,
@@ -84,6 +89,7 @@ export function readManifest(folder: string): Manifest {
 /** Everything that must be equal for two runs to be the same one, by its name for people. */
 const identity: readonly (readonly [string, (spec: EvaluationSpec) => unknown])[] = [
   ['model (sha256)', spec => spec.model.sha256],
+  ['surrogates', spec => spec.model.surrogates ?? 'on'],
   ['data (sha256)', spec => spec.data.sha256],
   ['samples', spec => spec.data.range.join(':')],
   ['mean', spec => spec.data.space.mean ?? null],

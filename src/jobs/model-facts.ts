@@ -5,8 +5,18 @@ import { type InspectedModel, inspectModel } from '../evaluate/facts.js'
 import type { FactsRequest } from './worker-protocol.js'
 
 /** Throws what reading and running the model throws. */
-export async function findFacts({ model, allowHardlinks, engine, data }: FactsRequest): Promise<InspectedModel> {
-  const options = { ...(engine !== undefined && { engine }), allowHardlinks: allowHardlinks ?? false }
+export async function findFacts({
+  model,
+  allowHardlinks,
+  engine,
+  surrogates,
+  data,
+}: FactsRequest): Promise<InspectedModel> {
+  const options = {
+    ...(engine !== undefined && { engine }),
+    ...(surrogates !== undefined && { surrogates }),
+    allowHardlinks: allowHardlinks ?? false,
+  }
   if (data === undefined) return inspectModel(model, options)
   const dataset = await openDataset(data.path, { verify: false })
   try {

@@ -30,6 +30,8 @@ export interface Question {
   /** Range of valid values; null: unbounded. Default: [0, 1] for images, unbounded for features. */
   readonly box?: readonly [number, number] | null | undefined
   readonly allowHardlinks?: boolean | undefined
+  /** What to do where the model's gradient is zero by nature; default on. */
+  readonly surrogateGradients?: 'on' | 'off' | undefined
 }
 
 /** Everything but the hashes. Throws `config` and `usage` with what is wrong. */
@@ -73,6 +75,7 @@ export function specOf(
       path: resolve(question.model),
       sha256: hashes.model,
       ...(question.allowHardlinks && { allowHardlinks: true }),
+      ...(question.surrogateGradients === 'off' && { surrogates: 'off' as const }),
     },
     data: { path: resolve(question.data), sha256: hashes.data, range, space: question.space ?? {} },
     threat,

@@ -19,6 +19,7 @@ export interface FactsRequest {
   readonly model: string
   readonly allowHardlinks?: boolean | undefined
   readonly engine?: 'native' | 'wasm' | undefined
+  readonly surrogates?: 'on' | 'off' | undefined
   /** Shape of the samples and what is done to them, when data are at hand. */
   readonly data?: { readonly path: string; readonly space: DataSpace } | undefined
 }

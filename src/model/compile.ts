@@ -3,13 +3,14 @@
  * the data, with the loss of each row selected by the caller.
  */
 
-import { differentiate } from '../autodiff/gradient.js'
+import { differentiate, gradientPath, isDifferentiable } from '../autodiff/gradient.js'
 import { gradientRules } from '../autodiff/rules/index.js'
+import { rulesWith, type Surrogates } from '../autodiff/surrogates.js'
 import { RobustlyError } from '../errors.js'
 import { GraphBuilder } from '../onnx/build.js'
 import { encodeModel, fitsOneMessage, type ModelFunction } from '../onnx/codec/index.js'
-import type { Graph, TypedGraph } from '../onnx/graph.js'
-import { isOperator } from '../onnx/operators.js'
+import type { Graph, Node, TypedGraph } from '../onnx/graph.js'
+import type { OperatorName } from '../onnx/operators.js'
 import { symbolicBatch, withBatch } from '../onnx/passes/batch.js'
 import { canonical } from '../onnx/passes/canonical.js'
 import { explicitPads } from '../onnx/passes/pads.js'
@@ -42,6 +43,8 @@ export interface CompileOptions {
   readonly threads: number
   /** Losses that gradient queries will ask for; none: scores only. */
   readonly losses: readonly LossName[]
+  /** What to do where the true gradient is zero; default: a surrogate. */
+  readonly surrogates?: Surrogates
 }
 
 /** Canonical operators, a symbolic batch dimension, logits instead of probabilities. */
@@ -84,20 +87,32 @@ export async function specialise(prepared: PreparedModel, engine: Engine, batch:
   return retyped !== undefined && keepsShapes(graph, retyped) ? retyped : graph
 }
 
-/** Operators without a gradient rule on the graph, with the nodes that hold them. */
-export function withoutGradient(graph: Graph): Map<string, string[]> {
+/** Operators without a gradient rule between the graph's input and its output, with the nodes that hold them. */
+export function withoutGradient(graph: TypedGraph, surrogates: Surrogates = 'on'): Map<string, string[]> {
+  const rules = rulesWith(surrogates)
+  const path = gradientPath(graph, rules)
+  const inTheWay = path.length > 0 ? path.filter(node => !isDifferentiable(node, rules)) : steps(graph)
   const missing = new Map<string, string[]>()
-  for (const node of graph.nodes) {
-    const rule = isOperator(node) ? gradientRules[node.op] : undefined
-    if (typeof rule === 'function' || rule === 'constant') continue
+  for (const node of inTheWay) {
     const name = node.domain === '' ? node.op : `${node.domain}.${node.op}`
     missing.set(name, [...(missing.get(name) ?? []), node.name])
   }
   return missing
 }
 
+/** What the input goes into when nothing flows back from the output: comparisons and the like. */
+function steps(graph: TypedGraph): Node[] {
+  const reached = new Set([graph.inputs[0].name])
+  return graph.nodes.filter(node => {
+    if (!node.inputs.some(name => reached.has(name))) return false
+    const step = gradientRules[node.op as OperatorName] === 'constant' && node.op !== 'Shape'
+    if (!step) for (const name of node.outputs) reached.add(name)
+    return step
+  })
+}
+
 /** A graph that maps data, label and direction rows to logits, loss and the gradient to the data. */
-export function attackGraph(graph: TypedGraph, names: readonly LossName[]): TypedGraph {
+export function attackGraph(graph: TypedGraph, names: readonly LossName[], surrogates: Surrogates = 'on'): TypedGraph {
   const b = new GraphBuilder({ ...graph, outputs: [] })
   const data = b.value(graph.inputs[0].name)
   const raw = b.value(graph.outputs[0].name)
@@ -108,7 +123,7 @@ export function attackGraph(graph: TypedGraph, names: readonly LossName[]): Type
   const direction = names.some(name => directed.has(name)) ? b.input('row_direction', 'float32', row) : label
   const selector = names.length > 1 ? b.input('row_selector', 'float32', [batch, names.length]) : undefined
   const loss = emitLoss(b, names, { logits, label, direction }, selector)
-  const [gradient] = differentiate(b, loss, [data])
+  const [gradient] = differentiate(b, loss, [data], { rules: rulesWith(surrogates) })
   b.output(logits, 'row_logits')
   b.output(loss, 'row_loss')
   b.output(gradient ?? b.full(data.shape, 0, data.dtype), 'row_gradient')
@@ -123,7 +138,7 @@ export async function compile(
   engine: Engine,
   options: CompileOptions,
 ): Promise<CompiledModel> {
-  const { batch, threads, losses: names } = options
+  const { batch, threads, losses: names, surrogates = 'on' } = options
   const graph = await specialise(prepared, engine, batch)
   const shape = graph.types.get(graph.outputs[0].name)!.shape
   const classes = sizeOf(shape) / batch
@@ -143,7 +158,7 @@ export async function compile(
   const shared = { batch, features, classes, inputs, scores }
   if (names.length === 0) return Object.assign(scoresOnly(forward), shared)
 
-  const session = await engine.createSession({ bytes: encodeModel(attackGraph(graph, names)) }, { threads })
+  const session = await engine.createSession({ bytes: encodeModel(attackGraph(graph, names, surrogates)) }, { threads })
   const label = new Float32Array(batch * classes)
   const direction = new Float32Array(batch * classes)
   const selector = new Float32Array(batch * names.length)

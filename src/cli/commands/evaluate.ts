@@ -33,6 +33,7 @@ interface Options {
   std?: number[]
   layout?: 'NCHW' | 'NHWC'
   box?: [number, number] | null
+  surrogates?: 'on' | 'off'
   output?: string[]
   json?: boolean
   run?: string
@@ -91,6 +92,11 @@ function addOptions(command: Command): void {
       '--box <low:high>',
       'range of valid values, or none (default: 0:1 for images, none for features)',
       parse.box,
+    )
+    .addOption(
+      new Option('--surrogates <mode>', 'replace gradients that are zero by nature (Sign, Round, …), or refuse')
+        .choices(['on', 'off'])
+        .default('on'),
     )
     .optionsGroup('Results:')
     .option('-o, --output <file>', `write ${endings()}; - prints JSON; may be repeated`, parse.list)
@@ -168,6 +174,7 @@ function question(model: string, options: Options) {
     space: { ...(mean && { mean }), ...(std && { std }), ...(layout && { layout }) },
     box: options.box,
     allowHardlinks: options.allowHardlinks,
+    surrogateGradients: options.surrogates,
     run: options.run,
     resume: options.resume,
     force: options.force,

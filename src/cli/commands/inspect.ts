@@ -16,6 +16,7 @@ interface Options {
   layout?: 'NCHW' | 'NHWC'
   engine?: 'native' | 'wasm'
   allowHardlinks?: boolean
+  surrogates?: 'on' | 'off'
   json?: boolean
 }
 
@@ -36,15 +37,20 @@ export const inspect: CommandEntry = {
       .addOption(new Option('--layout <name>', 'what the model takes').choices(['NCHW', 'NHWC']))
       .addOption(new Option('--engine <name>', 'which ONNX Runtime').choices(['native', 'wasm']))
       .option('--allow-hardlinks', 'accept external data with several hard links')
+      .addOption(
+        new Option('--surrogates <mode>', 'gradients for steps such as Sign and Round')
+          .choices(['on', 'off'])
+          .default('on'),
+      )
       .option('--json', 'print JSON')
       .action((model: string, options: Options) => act(() => inspectCommand(model, options, environment)))
   },
 }
 
 async function inspectCommand(path: string, options: Options, environment: Environment): Promise<number> {
-  const { data, mean, std, layout, engine, allowHardlinks } = options
+  const { data, mean, std, layout, engine, allowHardlinks, surrogates } = options
   const space = { ...(mean && { mean }), ...(std && { std }), ...(layout && { layout }) }
-  const model = await run(path, { data, space, engine, allowHardlinks, signal: environment.signal })
+  const model = await run(path, { data, space, engine, allowHardlinks, surrogates, signal: environment.signal })
   environment.stdout.write(options.json ? asJson(model) : describe(model, environment))
   if (model.missing.size === 0) return 0
   throw new RobustlyError(
