@@ -1,0 +1,59 @@
+/** The driver of robustly itself: the same job as the peers', through the function that the command line calls, from dist/. */
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { writeNpy } from '../../dist/data/npz-write.js'
+import { decodeFloats, evaluate, openDataset } from '../../dist/index.js'
+
+const job = JSON.parse(readFileSync(process.argv[2], 'utf8'))
+const run = join(job.folder, 'run')
+rmSync(run, { recursive: true, force: true })
+
+let chosen
+let time
+const { result } = await evaluate({
+  model: job.model,
+  data: job.inputs,
+  norm: job.norm,
+  // A minimum-distance attack runs to its end in individual mode; the radius only has to hold what it finds.
+  epsilon: job.kind === 'minimum' ? '1000' : String(job.epsilon),
+  individual: job.kind === 'minimum',
+  attacks: job.attacks,
+  seed: job.seed,
+  ...(job.mean === null ? {} : { space: { mean: job.mean, std: job.std } }),
+  run,
+  processes: 1,
+  threads: 1,
+  onEvent(event) {
+    if (event.kind === 'chosen') chosen = event.chosen
+    if (event.kind === 'finished') time = event
+  },
+})
+
+const dataset = await openDataset(job.inputs)
+const { inputs: found } = await dataset.read(0, dataset.count)
+await dataset.close()
+const features = found.length / dataset.count
+for (const line of readFileSync(join(run, 'records.jsonl'), 'utf8').split('\n')) {
+  if (line === '') continue
+  const { index, adversarial } = JSON.parse(line)
+  if (adversarial !== null) found.set(decodeFloats(adversarial), index * features)
+}
+const shape = [dataset.count, ...dataset.sampleShape]
+await writeNpy(join(job.folder, 'adversarial.npy'), { dtype: 'float32', shape, data: found })
+writeFileSync(
+  join(job.folder, 'answer.json'),
+  JSON.stringify({
+    seconds: time.wallSeconds,
+    clean: result.accuracy.standard.correct,
+    claimed: result.accuracy.robust.correct,
+    batch: chosen.plan.batch,
+    runtimeShare: time.runtimeSeconds / time.wallSeconds,
+    attacks: result.attacks.map(({ name, seconds, attempted, robustAfter, queries }) => ({
+      name,
+      seconds,
+      attempted,
+      robustAfter,
+      queries,
+    })),
+  }),
+)
