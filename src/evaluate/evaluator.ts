@@ -6,10 +6,11 @@ import { attacks } from '../attacks/index.js'
 import { type Outcome, type Search, schedule } from '../attacks/scheduler.js'
 import { checkLabels, openDataset } from '../data/dataset.js'
 import { RobustlyError } from '../errors.js'
-import { labelOf, marginOf } from '../model/batch-model.js'
+import { type BatchModel, labelOf } from '../model/batch-model.js'
 import type { DataSpace } from '../model/data-space.js'
 import { loadEngine } from '../runtime/engine.js'
 import { norms, type ThreatModel } from '../threat/threat.js'
+import { vote } from './draws.js'
 import { type Attempt, encodeFloats, type SampleRecord } from './record.js'
 import type { DataSpec, PlannedAttack, ThreatSpec } from './spec.js'
 import { openTarget } from './target.js'
@@ -25,8 +26,10 @@ interface Journey {
   readonly input: Float32Array
   readonly label: number
   readonly prediction: number
+  readonly surrogatePrediction: number | undefined
   /** Margin of the clean sample. */
   readonly margin: number
+  readonly wrongDraws: number | undefined
   readonly attempts: Attempt[]
   /** The nearest verified adversarial example so far. */
   best: Found | undefined
@@ -38,6 +41,7 @@ interface Found {
   readonly point: Float32Array
   readonly distance: number
   readonly margin: number
+  readonly wrongDraws: number | undefined
   readonly prediction: number
 }
 
@@ -84,9 +88,10 @@ async function evaluatorOver(
   const space = spaceOf(spec.data.space, dataset)
   const target = await openTarget(spec, { engine, space, plan })
   opened.push(async () => target[Symbol.asyncDispose]())
-  const { verifier, model } = target
+  const { verifier, model, surrogate } = target
   const chosen = spec.attacks.map(plannedSearch)
   const threat = threatFrom(spec.threat)
+  const { draws = 1 } = spec
   const journeys = new Map<number, Journey>()
   const ready: Journey[] = []
   const ranges: [number, number][] = []
@@ -100,15 +105,18 @@ async function evaluatorOver(
     const { inputs, labels } = await dataset.read(start, end)
     checkLabels(labels, verifier.classes, start)
     const features = inputs.length / (end - start)
+    const surrogateLabels = surrogate === undefined ? undefined : await labelsOf(surrogate, inputs)
     for (let i = 0; i < end - start; i++) {
       const input = inputs.slice(i * features, (i + 1) * features)
-      const scores = await verifier.scores(input)
+      const clean = await vote(verifier, input, labels[i], draws)
       const journey: Journey = {
         index: start + i,
         input,
         label: labels[i],
-        prediction: labelOf(scores),
-        margin: marginOf(scores, labels[i]),
+        prediction: clean.prediction,
+        surrogatePrediction: surrogateLabels?.[i],
+        margin: clean.margin,
+        wrongDraws: draws > 1 ? clean.wrong : undefined,
         attempts: [],
         best: undefined,
         error: null,
@@ -155,10 +163,11 @@ async function evaluatorOver(
 
   async function judged(search: Search, point: Float32Array): Promise<boolean> {
     const journey = journeys.get(search.sample.index)!
-    const { misclassified, adversarial, distance, margin, prediction } = await judge(verifier, threat, journey, point)
+    const { misclassified, wrong, ...judgement } = await judge(verifier, threat, journey, point, draws)
+    const wrongDraws = draws > 1 ? wrong : undefined
     if (misclassified)
-      found.set(journey.index, { attack: search.attack.name, point: point.slice(), distance, margin, prediction })
-    return adversarial
+      found.set(journey.index, { ...judgement, attack: search.attack.name, point: point.slice(), wrongDraws })
+    return judgement.adversarial
   }
 
   function decided(search: Search, outcome: Outcome): Search | undefined {
@@ -171,6 +180,7 @@ async function evaluatorOver(
       status: outcome.status,
       queries: { ...outcome.queries },
       zeroGradients: outcome.zeroGradients,
+      transfer: outcome.transfer,
       distance: (search.attack.kind === 'minimum' ? last : hit)?.distance ?? null,
     })
     if (hit !== undefined && (journey.best === undefined || hit.distance < journey.best.distance)) journey.best = hit
@@ -195,6 +205,7 @@ async function evaluatorOver(
     async run() {
       await schedule({
         model,
+        surrogate,
         threat,
         seed: spec.seed,
         stop: spec.mode === 'cascade' ? 'decided' : 'budget',
@@ -219,6 +230,20 @@ async function evaluatorOver(
   }
 }
 
+/** What the model says of samples laid one after the other. */
+async function labelsOf(model: BatchModel, samples: Float32Array): Promise<number[]> {
+  const { batch, features, classes, inputs } = model
+  const labels: number[] = []
+  for (let at = 0; at < samples.length; at += batch * features) {
+    const part = samples.subarray(at, at + batch * features)
+    inputs.set(part)
+    const rows = part.length / features
+    const scores = await model.scores(rows)
+    for (let row = 0; row < rows; row++) labels.push(labelOf(scores, row * classes, (row + 1) * classes))
+  }
+  return labels
+}
+
 function plannedSearch(planned: PlannedAttack): Omit<Search, 'sample'> {
   const attack = attacks.get(planned.name)
   if (attack === undefined) throw new RobustlyError('config', `there is no attack "${planned.name}"`)
@@ -226,15 +251,17 @@ function plannedSearch(planned: PlannedAttack): Omit<Search, 'sample'> {
 }
 
 function blank(journey: Journey): SampleRecord {
-  const { index, label, prediction, margin, attempts, error } = journey
+  const { index, label, prediction, surrogatePrediction, margin, wrongDraws, attempts, error } = journey
   return {
     index,
     label,
     prediction,
+    surrogatePrediction,
     verdict: 'robust',
     attack: null,
     distance: null,
     margin,
+    wrongDraws,
     adversarialPrediction: null,
     attempts,
     adversarial: null,
@@ -259,6 +286,7 @@ function recordOf(journey: Journey): SampleRecord {
     attack: best.attack,
     distance: best.distance,
     margin: best.margin,
+    wrongDraws: best.wrongDraws,
     adversarialPrediction: best.prediction,
     adversarial: encodeFloats(best.point),
   }

@@ -26,14 +26,27 @@ export interface AttackTally {
   /** attempted - broken - failed */
   readonly robustAfter: number
   readonly queries: { readonly forward: number; readonly gradient: number }
+  /** Of an attack on surrogates. */
+  readonly transfer: Readonly<TransferTally> | undefined
   /** Samples it left standing on which every gradient it was given was zero. */
   readonly blind: number
+}
+
+export interface TransferTally {
+  /** Of the surrogates. */
+  readonly queries: { forward: number; gradient: number }
+  /** Samples on which the surrogates were fooled. */
+  fooledSurrogate: number
+  /** Samples on which they were, and the model was not. */
+  failed: number
 }
 
 export interface Tally {
   readonly standard: Rate
   /** A sample without a verdict does not count as robust. */
   readonly robust: Rate
+  /** Standard accuracy of the surrogates, where there are any. */
+  readonly surrogate: Rate | undefined
   /** In the order of the plan. */
   readonly attacks: readonly AttackTally[]
   /** Samples without a verdict. */
@@ -77,7 +90,7 @@ export function startTally(spec: Pick<EvaluationSpec, 'attacks'>): {
   add(record: SampleRecord): void
   result(): Tally
 } {
-  const counts = { all: 0, correct: 0, robust: 0, unknown: 0, unpredicted: 0 }
+  const counts = { all: 0, correct: 0, robust: 0, surrogate: 0, surrogateCorrect: 0, unknown: 0, unpredicted: 0 }
   const attacks = new Map(spec.attacks.map(({ name }) => [name, emptyTally(name)]))
   const reasons = new Map<string, number>()
   const predictions = new Set<number>()
@@ -89,6 +102,8 @@ export function startTally(spec: Pick<EvaluationSpec, 'attacks'>): {
     if (record.prediction < 0) counts.unpredicted++
     else predictions.add(record.prediction)
     if (record.prediction === record.label) counts.correct++
+    if (record.surrogatePrediction !== undefined) counts.surrogate++
+    if (record.surrogatePrediction === record.label) counts.surrogateCorrect++
     if (record.verdict === 'robust') counts.robust++
     if (record.verdict === 'unknown') {
       counts.unknown++
@@ -102,6 +117,7 @@ export function startTally(spec: Pick<EvaluationSpec, 'attacks'>): {
   const result = (): Tally => ({
     standard: rate(counts.correct, counts.all),
     robust: rate(counts.robust, counts.all),
+    surrogate: counts.surrogate === 0 ? undefined : rate(counts.surrogateCorrect, counts.surrogate),
     attacks: [...attacks.values()].map(tally => ({
       ...tally,
       robustAfter: tally.attempted - tally.broken - tally.failed,
@@ -119,19 +135,36 @@ export function startTally(spec: Pick<EvaluationSpec, 'attacks'>): {
 
 type Counting = { name: string; attempted: number; broken: number; failed: number; blind: number } & {
   queries: { forward: number; gradient: number }
+  transfer: TransferTally | undefined
 }
 
 function emptyTally(name: string): Counting {
-  return { name, attempted: 0, broken: 0, failed: 0, queries: { forward: 0, gradient: 0 }, blind: 0 }
+  return {
+    name,
+    attempted: 0,
+    broken: 0,
+    failed: 0,
+    queries: { forward: 0, gradient: 0 },
+    transfer: undefined,
+    blind: 0,
+  }
 }
 
-function count(tally: Counting, { status, queries, zeroGradients }: Attempt): void {
+function count(tally: Counting, { status, queries, transfer, zeroGradients }: Attempt): void {
   tally.attempted++
   if (status === 'hit') tally.broken++
   if (status === 'error') tally.failed++
   tally.queries.forward += queries.forward
   tally.queries.gradient += queries.gradient
-  if (status === 'exhausted' && queries.gradient > 0 && zeroGradients === queries.gradient) tally.blind++
+  if (transfer !== undefined) {
+    tally.transfer ??= { queries: { forward: 0, gradient: 0 }, fooledSurrogate: 0, failed: 0 }
+    tally.transfer.queries.forward += transfer.queries.forward
+    tally.transfer.queries.gradient += transfer.queries.gradient
+    if (transfer.fooledSurrogate) tally.transfer.fooledSurrogate++
+    if (transfer.fooledSurrogate && status !== 'hit') tally.transfer.failed++
+  }
+  const { gradient } = (transfer ?? { queries }).queries
+  if (status === 'exhausted' && gradient > 0 && zeroGradients === gradient) tally.blind++
 }
 
 /** Records are added in the order of their index, so which texts are kept does not depend on chance. */

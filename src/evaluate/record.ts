@@ -6,6 +6,8 @@ export interface SampleRecord {
   readonly label: number
   /** What the original model says of the clean sample. */
   readonly prediction: number
+  /** What the surrogates say of the clean sample, in runs that have some. */
+  readonly surrogatePrediction?: number | undefined
   /**
    * 'broken': an input inside the threat model is misclassified by the original file (the clean one, when `attack` is null).
    * 'robust': every attack failed. 'unknown': an answer was not finite, time ran out or workers were lost; see `error`.
@@ -17,6 +19,8 @@ export interface SampleRecord {
   readonly distance: number | null
   /** Score of the label minus the largest other score on the original model, at the adversarial example, or at the clean sample. */
   readonly margin: number | null
+  /** Of models that draw at random: how many of the run's draws were wrong at the adversarial example, or at the clean sample. */
+  readonly wrongDraws?: number | undefined
   /** What the original model says of the adversarial example. */
   readonly adversarialPrediction: number | null
   /** In the order in which they ran. */
@@ -32,6 +36,10 @@ export interface Attempt {
   readonly queries: { readonly forward: number; readonly gradient: number }
   /** Gradient queries whose gradient was zero in every feature. */
   readonly zeroGradients: number
+  /** Of an attack on surrogates: what they were asked, and whether they misclassify a point that the model was tried with. */
+  readonly transfer?:
+    | { readonly queries: { readonly forward: number; readonly gradient: number }; readonly fooledSurrogate: boolean }
+    | undefined
   /** Distance of the misclassified point that the attack found, verified; beyond epsilon only for minimum-distance attacks. Null without one. */
   readonly distance: number | null
 }

@@ -3,6 +3,8 @@ import type { NormName } from '../threat/norm.js'
 
 export interface EvaluationSpec {
   readonly model: ModelSpec
+  /** Models on which attacks by gradients search in place of the one that is evaluated; absent: that one itself. */
+  readonly surrogateModels?: readonly SurrogateSpec[]
   readonly data: DataSpec
   readonly threat: ThreatSpec
   /** Name of the suite, or `custom`. */
@@ -12,6 +14,8 @@ export interface EvaluationSpec {
   /** 'cascade': each sample is attacked until it breaks. 'individual': every attack runs on every sample. */
   readonly mode: 'cascade' | 'individual'
   readonly seed: number
+  /** How often the model is asked about a point before there is a verdict, where it draws at random; absent: once. */
+  readonly draws?: number
 }
 
 export interface ModelSpec {
@@ -22,6 +26,13 @@ export interface ModelSpec {
   readonly allowHardlinks?: boolean
   /** Default 'on': gradients that are zero by nature (Sign, Round, …) are replaced. 'off': such models are refused. */
   readonly surrogates?: 'on' | 'off'
+}
+
+/** A model file that takes its input as the evaluated model does. */
+export interface SurrogateSpec {
+  readonly path: string
+  readonly sha256: string
+  readonly allowHardlinks?: boolean
 }
 
 export interface DataSpec {

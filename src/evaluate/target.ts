@@ -1,16 +1,18 @@
 /**
  * The model under evaluation, opened twice: as its verifier, which runs the original, and as what attacks query. When any attack asks for
- * gradients that is the rewritten graph; attacks that only ask for scores or labels get the original's own answers, so
- * that a file and an endpoint that serves it give the same records.
+ * gradients that is the rewritten graph, its own or, where surrogates are given, theirs; attacks that only ask for scores or labels get the
+ * original's own answers, so that a file and an endpoint that serves it give the same records.
  */
 import { attacks } from '../attacks/index.js'
+import { RobustlyError } from '../errors.js'
 import type { BatchModel } from '../model/batch-model.js'
-import { compile, prepareModel } from '../model/compile.js'
+import { type CompiledModel, type CompileOptions, compile, prepareModel } from '../model/compile.js'
 import type { DataSpace } from '../model/data-space.js'
+import { compileMean } from '../model/ensemble.js'
 import { queryModel, type ScoreSource } from '../model/score-source.js'
 import type { Engine } from '../runtime/engine.js'
 import { readModelFile } from '../runtime/files.js'
-import type { EvaluationSpec } from './spec.js'
+import type { EvaluationSpec, SurrogateSpec } from './spec.js'
 import { openVerifier } from './verify.js'
 import type { WorkerPlan } from './worker-api.js'
 
@@ -20,7 +22,9 @@ export interface Target extends AsyncDisposable {
   readonly verifier: ScoreSource
   /** What searches query. */
   readonly model: BatchModel
-  /** Wall seconds inside the model so far, of both. */
+  /** What attacks by gradients query instead, where surrogates are given. */
+  readonly surrogate: BatchModel | undefined
+  /** Wall seconds inside the models so far, of all of them. */
   readonly runtimeSeconds: number
 }
 
@@ -32,43 +36,39 @@ export interface TargetOptions {
 
 /** Throws what reading, rewriting and loading a model throw, and `config` when a loss needs more classes than there are. */
 export async function openTarget(
-  spec: Pick<EvaluationSpec, 'model' | 'attacks'>,
-  { engine, space, plan }: TargetOptions,
+  spec: Pick<EvaluationSpec, 'model' | 'surrogateModels' | 'attacks'>,
+  options: TargetOptions,
 ): Promise<Target> {
+  const { engine, space, plan } = options
   const { batch, threads } = plan
   const file = await readModelFile(spec.model.path, { allowHardlinks: spec.model.allowHardlinks ?? false })
   const chosen = spec.attacks.flatMap(({ name }) => attacks.get(name) ?? [])
   const verifier = await openVerifier(engine, file, space, { threads, rows: batch })
   const { classes } = verifier
-  if (!chosen.some(({ access }) => access === 'gradients')) {
-    const model = await queryModel(verifier, { sampleShape: space.sampleShape, batch })
-    return {
-      classes,
-      verifier,
-      model,
-      get runtimeSeconds() {
-        return verifier.runtimeSeconds
-      },
-      [Symbol.asyncDispose]: () => verifier[Symbol.asyncDispose](),
-    }
-  }
   try {
     const losses = [...new Set(chosen.flatMap(attack => attack.losses(classes)))]
-    const model = await compile(prepareModel(file, space), engine, {
-      batch,
-      threads,
-      losses,
-      surrogates: spec.model.surrogates ?? 'on',
-    })
+    const asksGradients = chosen.some(({ access }) => access === 'gradients')
+    let compiled: CompiledModel | undefined
+    if (spec.surrogateModels !== undefined)
+      compiled = await openSurrogates(spec.surrogateModels, classes, losses, options)
+    else if (asksGradients)
+      compiled = await compile(prepareModel(file, space), engine, {
+        batch,
+        threads,
+        losses,
+        surrogates: spec.model.surrogates ?? 'on',
+      })
+    const ownGradients = compiled !== undefined && spec.surrogateModels === undefined
     return {
       classes,
       verifier,
-      model,
+      model: ownGradients ? compiled! : await queryModel(verifier, { sampleShape: space.sampleShape, batch }),
+      surrogate: ownGradients ? undefined : compiled,
       get runtimeSeconds() {
-        return verifier.runtimeSeconds + model.runtimeSeconds
+        return verifier.runtimeSeconds + (compiled?.runtimeSeconds ?? 0)
       },
       async [Symbol.asyncDispose]() {
-        await model[Symbol.asyncDispose]()
+        await compiled?.[Symbol.asyncDispose]()
         await verifier[Symbol.asyncDispose]()
       },
     }
@@ -76,4 +76,23 @@ export async function openTarget(
     await verifier[Symbol.asyncDispose]()
     throw error
   }
+}
+
+/** The surrogates as one model. Throws `config` when they do not have the classes of the model that is evaluated. */
+async function openSurrogates(
+  surrogates: readonly SurrogateSpec[],
+  classes: number,
+  losses: CompileOptions['losses'],
+  { engine, space, plan: { batch, threads } }: TargetOptions,
+): Promise<CompiledModel> {
+  const prepared = []
+  for (const { path, allowHardlinks = false } of surrogates) {
+    prepared.push(prepareModel(await readModelFile(path, { allowHardlinks }), space))
+  }
+  const model = await compileMean(prepared, engine, { batch, threads, losses })
+  if (model.classes === classes) return model
+  await model[Symbol.asyncDispose]()
+  throw new RobustlyError('config', `the surrogates have ${model.classes} classes, the model has ${classes}`, {
+    hint: 'Choose surrogates that were trained for the same classes in the same order.',
+  })
 }

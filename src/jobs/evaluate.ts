@@ -10,6 +10,7 @@ import { startTally } from '../evaluate/metrics.js'
 import type { SampleRecord } from '../evaluate/record.js'
 import type { EvaluationSpec } from '../evaluate/spec.js'
 import { suites } from '../evaluate/suite.js'
+import { printable } from '../printable.js'
 import { buildResult } from '../report/result.js'
 import type { Result } from '../report/schema.js'
 import { cleanGate } from './clean-gate.js'
@@ -70,7 +71,14 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
     const limits = limitsFor(1, options)
     return await withWorker('scout', { ...limits, signal: options.signal }, async scout => {
       const model = await scout.call('facts', factsRequest(options), { silenceSeconds: limits.silenceSeconds })
-      const spec = specOf(options, plan, { model: model.sha256, data: await dataset.hash() })
+      const surrogateModels: string[] = []
+      for (const path of options.surrogateModels ?? []) {
+        const request = { ...factsRequest(options), model: resolve(path) }
+        surrogateModels.push(
+          checkedSurrogate(model, await scout.call('facts', request, { silenceSeconds: limits.silenceSeconds })),
+        )
+      }
+      const spec = specOf(options, plan, { model: model.sha256, surrogateModels, data: await dataset.hash() })
       emit({ kind: 'inspected', model, spec, data: dataset.name })
       return await intoFolder(options, { spec, model, dataset, emit }, async missing => {
         const chosen = await chooseRun(spec, { resources: options, samples: missing, scout })
@@ -87,6 +95,25 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
 function factsRequest({ model, data, space, engine, allowHardlinks, surrogateGradients }: EvaluateOptions) {
   const samples = { path: resolve(data), space: space ?? {} }
   return { model: resolve(model), data: samples, engine, allowHardlinks, surrogates: surrogateGradients }
+}
+
+/** The hash of a surrogate that can be attacked and knows the model's classes. Throws `config` and `model-unsupported`. */
+function checkedSurrogate(model: InspectedModel, { file, sha256, classes, missing }: InspectedModel): string {
+  if (classes !== model.classes) {
+    throw new RobustlyError(
+      'config',
+      `the surrogate ${printable(file)} has ${classes} classes, the model has ${model.classes}`,
+      { hint: 'Choose surrogates that were trained for the same classes in the same order.' },
+    )
+  }
+  if (missing.size > 0) {
+    throw new RobustlyError(
+      'model-unsupported',
+      `the surrogate ${printable(file)} has no gradient: ${printable([...missing.keys()].join(', '))}`,
+      { hint: 'Choose a differentiable surrogate, such as a small network trained on the same data.' },
+    )
+  }
+  return sha256
 }
 
 interface Subject {

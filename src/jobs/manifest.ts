@@ -18,6 +18,10 @@ const specSchema = z.object({
     allowHardlinks: z.boolean().optional(),
     surrogates: z.enum(['on', 'off']).optional(),
   }),
+  surrogateModels: z
+    .array(z.object({ path: z.string(), sha256: hash, allowHardlinks: z.boolean().optional() }))
+    .min(1)
+    .optional(),
   data: z.object({
     path: z.string(),
     sha256: hash,
@@ -38,6 +42,7 @@ const specSchema = z.object({
   attacks: z.array(z.object({ name: z.string(), options: z.unknown() })),
   mode: z.enum(['cascade', 'individual']),
   seed: index,
+  draws: z.int().min(1).optional(),
 })
 
 const manifestSchema = z.object({
@@ -90,6 +95,7 @@ export function readManifest(folder: string): Manifest {
 const identity: readonly (readonly [string, (spec: EvaluationSpec) => unknown])[] = [
   ['model (sha256)', spec => spec.model.sha256],
   ['surrogates', spec => spec.model.surrogates ?? 'on'],
+  ['surrogate models (sha256)', spec => spec.surrogateModels?.map(({ sha256 }) => sha256) ?? null],
   ['data (sha256)', spec => spec.data.sha256],
   ['samples', spec => spec.data.range.join(':')],
   ['mean', spec => spec.data.space.mean ?? null],
@@ -102,6 +108,7 @@ const identity: readonly (readonly [string, (spec: EvaluationSpec) => unknown])[
   ['attacks', spec => spec.attacks],
   ['individual', spec => spec.mode === 'individual'],
   ['seed', spec => spec.seed],
+  ['draws', spec => spec.draws ?? 1],
 ]
 
 /** What differs between the run that is there and the one asked for, one phrase each. */

@@ -1,5 +1,6 @@
 /** From what people ask (paths, names, texts) to the specification of an evaluation, everything checked. */
 import { resolve } from 'node:path'
+import { attacks as attackTable } from '../attacks/index.js'
 import type { Dataset } from '../data/dataset.js'
 import { RobustlyError } from '../errors.js'
 import type { DataSpace, EvaluationSpec, PlannedAttack } from '../evaluate/spec.js'
@@ -11,6 +12,8 @@ import { parseEpsilon } from '../threat/threat.js'
 export interface Question {
   /** Path of an .onnx file. */
   readonly model: string
+  /** Paths of .onnx files on which attacks by gradients run in place of the model. */
+  readonly surrogateModels?: readonly string[] | undefined
   /** Path of the data, as `openDataset` takes it. */
   readonly data: string
   /** Default Linf. */
@@ -43,6 +46,8 @@ export function planEvaluation(
 } {
   const norm = question.norm ?? 'Linf'
   const { suite, attacks } = chosenAttacks(question)
+  const planned = planAttacks(attacks, norm)
+  checkSurrogates(question, planned)
   const box = question.box === undefined ? (dataset.kind === 'image' ? ([0, 1] as const) : null) : question.box
   if (box !== null && !(box[0] < box[1] && Number.isFinite(box[0]) && Number.isFinite(box[1]))) {
     throw new RobustlyError(
@@ -57,7 +62,7 @@ export function planEvaluation(
   return {
     threat: { norm, epsilon: parseEpsilon(question.epsilon), epsilonText: question.epsilon.trim(), box },
     suite,
-    attacks: planAttacks(attacks, norm),
+    attacks: planned,
     mode: question.individual ? 'individual' : 'cascade',
     seed,
     range: rangeOf(question.samples, dataset),
@@ -67,7 +72,7 @@ export function planEvaluation(
 export function specOf(
   question: Question,
   plan: ReturnType<typeof planEvaluation>,
-  hashes: { readonly model: string; readonly data: string },
+  hashes: { readonly model: string; readonly surrogateModels: readonly string[]; readonly data: string },
 ): EvaluationSpec {
   const { range, threat, suite, attacks, mode, seed } = plan
   return {
@@ -77,6 +82,13 @@ export function specOf(
       ...(question.allowHardlinks && { allowHardlinks: true }),
       ...(question.surrogateGradients === 'off' && { surrogates: 'off' as const }),
     },
+    ...(question.surrogateModels?.length && {
+      surrogateModels: question.surrogateModels.map((path, at) => ({
+        path: resolve(path),
+        sha256: hashes.surrogateModels[at]!,
+        ...(question.allowHardlinks && { allowHardlinks: true }),
+      })),
+    }),
     data: { path: resolve(question.data), sha256: hashes.data, range, space: question.space ?? {} },
     threat,
     suite,
@@ -103,6 +115,14 @@ function chosenAttacks({ suite, attacks }: Question): { suite: string; attacks: 
     })
   }
   return { suite: 'custom', attacks }
+}
+
+function checkSurrogates({ surrogateModels = [] }: Question, planned: readonly PlannedAttack[]): void {
+  if (surrogateModels.length > 0 && !planned.some(({ name }) => attackTable.get(name)?.access === 'gradients')) {
+    throw new RobustlyError('usage', 'surrogates were given, but no attack that would run on them', {
+      hint: 'Add an attack by gradients made for transfer, such as --attack mi-fgsm.',
+    })
+  }
 }
 
 function rangeOf(samples: Question['samples'], { count, name }: Dataset): readonly [number, number] {

@@ -11,6 +11,9 @@ const attempt = z.object({
   status: z.enum(['hit', 'exhausted', 'error']),
   queries: z.object({ forward: count, gradient: count }),
   zeroGradients: count,
+  transfer: z
+    .object({ queries: z.object({ forward: count, gradient: count }), fooledSurrogate: z.boolean() })
+    .optional(),
   distance: z.number().nullable(),
 })
 /** The order of the fields is the order in the file. */
@@ -18,10 +21,12 @@ const recordSchema = z.object({
   index: count,
   label: z.int(),
   prediction: z.int().min(-1),
+  surrogatePrediction: z.int().min(-1).optional(),
   verdict: z.enum(['robust', 'broken', 'unknown']),
   attack: z.string().nullable(),
   distance: z.number().nullable(),
   margin: z.number().nullable(),
+  wrongDraws: count.optional(),
   adversarialPrediction: z.int().nullable(),
   attempts: z.array(attempt),
   adversarial: z.string().nullable(),
@@ -35,16 +40,22 @@ export function recordLine(record: SampleRecord): string {
     index: record.index,
     label: record.label,
     prediction: record.prediction,
+    surrogatePrediction: record.surrogatePrediction,
     verdict: record.verdict,
     attack: record.attack,
     distance: number(record.distance),
     margin: number(record.margin),
+    wrongDraws: record.wrongDraws,
     adversarialPrediction: record.adversarialPrediction,
-    attempts: record.attempts.map(({ attack, status, queries, zeroGradients, distance }) => ({
+    attempts: record.attempts.map(({ attack, status, queries, zeroGradients, transfer, distance }) => ({
       attack,
       status,
       queries: { forward: queries.forward, gradient: queries.gradient },
       zeroGradients,
+      transfer: transfer && {
+        queries: { forward: transfer.queries.forward, gradient: transfer.queries.gradient },
+        fooledSurrogate: transfer.fooledSurrogate,
+      },
       distance: number(distance),
     })),
     adversarial: record.adversarial,

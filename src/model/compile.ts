@@ -13,8 +13,8 @@ import type { Graph, Node, TypedGraph } from '../onnx/graph.js'
 import type { OperatorName } from '../onnx/operators.js'
 import { symbolicBatch, withBatch } from '../onnx/passes/batch.js'
 import { canonical } from '../onnx/passes/canonical.js'
-import { explicitPads } from '../onnx/passes/pads.js'
 import { keepsShapes, separateDraws, settleDropouts } from '../onnx/passes/draws.js'
+import { explicitPads } from '../onnx/passes/pads.js'
 import { simplify, typed } from '../onnx/passes/simplify.js'
 import { splitSoftmax } from '../onnx/passes/softmax.js'
 import type { Engine, Session } from '../runtime/engine.js'
@@ -138,8 +138,12 @@ export async function compile(
   engine: Engine,
   options: CompileOptions,
 ): Promise<CompiledModel> {
+  return compileGraph(await specialise(prepared, engine, options.batch), engine, options)
+}
+
+/** The same for a graph from `data` [batch, ...sampleShape] to logits, every shape known. */
+export async function compileGraph(graph: TypedGraph, engine: Engine, options: CompileOptions): Promise<CompiledModel> {
   const { batch, threads, losses: names, surrogates = 'on' } = options
-  const graph = await specialise(prepared, engine, batch)
   const shape = graph.types.get(graph.outputs[0].name)!.shape
   const classes = sizeOf(shape) / batch
   if (shape[0] !== batch)
@@ -148,10 +152,11 @@ export async function compile(
   if (few !== undefined)
     throw new RobustlyError('config', `the loss ${few} needs ${losses[few].classes} classes, the model has ${classes}`)
 
-  const features = sizeOf(prepared.space.sampleShape)
-  const inputs = new Float32Array(batch * features)
-  const data = { dtype: 'float32', shape: [batch, ...prepared.space.sampleShape], data: inputs } as const
   const dataName = graph.inputs[0].name
+  const { shape: dataShape } = graph.types.get(dataName)!
+  const features = sizeOf(dataShape) / batch
+  const inputs = new Float32Array(batch * features)
+  const data = { dtype: 'float32', shape: dataShape, data: inputs } as const
   const forward = await engine.createSession({ bytes: encodeModel(graph) }, { threads })
   const forwardRun = forward.bind(new Map([[dataName, data]]), [graph.outputs[0].name])
   const scores = async () => (await forwardRun())[0] as Float32Array

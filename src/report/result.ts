@@ -1,4 +1,5 @@
 /** Builds `result.json` from what the records say. Keys come in the order of the schema; equal runs give equal bytes. */
+import { basename } from 'node:path'
 import type { AttackTally, Rate, Tally } from '../evaluate/metrics.js'
 import type { EvaluationSpec } from '../evaluate/spec.js'
 import type { ModelFacts } from '../evaluate/worker-api.js'
@@ -41,6 +42,9 @@ export function buildResult(parts: ResultParts): Result {
       inputShape: [...facts.inputShape],
       notes: facts.notes.map(note => printable(note)),
     },
+    ...(spec.surrogateModels !== undefined && {
+      surrogates: spec.surrogateModels.map(({ path, sha256 }) => ({ file: printable(basename(path)), sha256 })),
+    }),
     data: {
       file: printable(parts.names.data),
       sha256: spec.data.sha256,
@@ -60,7 +64,12 @@ export function buildResult(parts: ResultParts): Result {
     suite: spec.suite,
     mode: spec.mode,
     seed: spec.seed,
-    accuracy: { standard: rateOf(tally.standard), robust: rateOf(tally.robust), certified: null },
+    accuracy: {
+      standard: rateOf(tally.standard),
+      robust: rateOf(tally.robust),
+      certified: null,
+      ...(tally.surrogate !== undefined && { surrogate: rateOf(tally.surrogate) }),
+    },
     unknown: tally.unknown,
     attacks: tally.attacks.map(attack => attackOf(attack, options.get(attack.name), seconds.get(attack.name) ?? 0)),
     diagnostics: [],
@@ -73,7 +82,7 @@ function rateOf({ value, correct, count, interval }: Rate): Result['accuracy']['
 }
 
 function attackOf(tally: AttackTally, options: unknown, seconds: number): Result['attacks'][number] {
-  const { name, attempted, broken, failed, robustAfter, queries } = tally
+  const { name, attempted, broken, failed, robustAfter, queries, transfer } = tally
   return {
     name,
     options: { ...(options as Record<string, unknown>) },
@@ -82,6 +91,7 @@ function attackOf(tally: AttackTally, options: unknown, seconds: number): Result
     failed,
     robustAfter,
     queries: { forward: queries.forward, gradient: queries.gradient },
+    ...(transfer !== undefined && { transfer }),
     seconds: Math.round(seconds * 1000) / 1000,
   }
 }

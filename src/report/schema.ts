@@ -24,6 +24,16 @@ const attack = z.strictObject({
   failed: count.describe('samples without a verdict from this attack, because an answer was not finite'),
   robustAfter: count.describe('attempted - broken - failed'),
   queries: z.strictObject({ forward: count, gradient: count }).describe('rows that the model evaluated'),
+  transfer: z
+    .strictObject({
+      queries: z.strictObject({ forward: count, gradient: count }).describe('rows that the surrogates evaluated'),
+      fooledSurrogate: count.describe(
+        'samples on which the surrogates were fooled; `broken` is for how many the model was',
+      ),
+      failed: count.describe('samples on which the surrogates were fooled and the model was not'),
+    })
+    .optional()
+    .describe('of an attack that ran on surrogates'),
   seconds: z.number().min(0).describe('wall time of all worker processes together'),
 })
 
@@ -44,6 +54,10 @@ export const resultSchema = z.strictObject({
     inputShape: z.array(count).describe('of one input, without the batch dimension'),
     notes: z.array(z.string()).describe('what was done to the graph to attack it'),
   }),
+  surrogates: z
+    .array(z.strictObject({ file: z.string().describe('name only'), sha256: hash }))
+    .optional()
+    .describe('models on which attacks by gradients ran in place of the one evaluated'),
   data: z.strictObject({
     file: z.string().describe('name only'),
     sha256: hash,
@@ -63,7 +77,7 @@ export const resultSchema = z.strictObject({
   suite: z.string(),
   mode: z.enum(['cascade', 'individual']).describe('cascade: each attack sees what the ones before it left standing'),
   seed: z.int().min(0),
-  accuracy: z.strictObject({ standard: rate, robust: rate, certified: rate.nullable() }),
+  accuracy: z.strictObject({ standard: rate, robust: rate, certified: rate.nullable(), surrogate: rate.optional() }),
   unknown: count.describe('samples without a verdict: not counted as robust'),
   attacks: z.array(attack),
   diagnostics: z.array(

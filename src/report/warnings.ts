@@ -31,7 +31,7 @@ export function warningsOf({ tally, facts, suiteIsComplete, spec }: ResultParts)
       `${name} met nothing but zero gradients on ${samples(blind)} that it left standing: they are unattacked rather than robust. Use an attack with another loss, or one without gradients.`,
     )
   }
-  warnings.push(...maskingWarnings(tally, spec), ...lossWarnings(spec, facts.classes))
+  warnings.push(...maskingWarnings(tally, spec), ...lossWarnings(spec, facts.classes), ...transferWarnings(tally, spec))
   if (!suiteIsComplete && spec.suite !== 'custom') {
     warnings.push(
       `The suite "${spec.suite}" gives a first upper bound of the robust accuracy, not one to publish: stronger attacks may break more.`,
@@ -44,7 +44,8 @@ export function warningsOf({ tally, facts, suiteIsComplete, spec }: ResultParts)
 const suspiciousShare = 0.002
 
 /** Attacks that see less of the model should not succeed where attacks with gradients failed. */
-function maskingWarnings({ attacks: tallies, standard }: Tally, { mode }: EvaluationSpec): string[] {
+function maskingWarnings({ attacks: tallies, standard }: Tally, { mode, surrogateModels }: EvaluationSpec): string[] {
+  if (surrogateModels !== undefined) return []
   const access = (name: string) => attacks.get(name)?.access
   const first = tallies.findIndex(({ name }) => access(name) === 'gradients')
   if (mode !== 'cascade' || first < 0) return []
@@ -55,6 +56,26 @@ function maskingWarnings({ attacks: tallies, standard }: Tally, { mode }: Evalua
       ({ name, broken }) =>
         `${name}, which sees no gradients, broke ${broken === 1 ? '1 sample' : `${broken} samples`} that attacks with gradients left: the gradients may be masked, and the true robust accuracy lower still. Give it more queries and restarts, and try other attacks.`,
     )
+}
+
+/** Surrogates that are this much less often right than the model, in absolute terms, are probably fed wrongly. */
+const suspiciousGap = 0.3
+
+function transferWarnings(
+  { surrogate, standard }: Tally,
+  { surrogateModels: models, attacks: planned }: EvaluationSpec,
+): string[] {
+  if (models === undefined) return []
+  const names = planned.filter(({ name }) => attacks.get(name)?.access === 'gradients').map(({ name }) => name)
+  const warnings = [
+    `${names.join(', ')} ran on ${models.length === 1 ? 'a surrogate' : `${models.length} surrogates`} and never saw this model's gradients: the robust accuracy is an upper bound for an adversary who does not have the model. Evaluate without --surrogate for one who does.`,
+  ]
+  if (surrogate !== undefined && surrogate.value < standard.value - suspiciousGap) {
+    warnings.push(
+      `The surrogates classify only ${surrogate.correct} of ${surrogate.count} samples correctly, the model ${standard.correct}: check that they take inputs as the model does (--mean, --std, --layout), or choose better ones.`,
+    )
+  }
+  return warnings
 }
 
 /** Where a model has too few classes for an attack's own loss, another one takes its place. */

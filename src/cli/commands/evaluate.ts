@@ -26,6 +26,7 @@ interface Options {
   epsilon: string
   suite?: string
   attack?: PlannedAttack[]
+  surrogate?: string[]
   individual?: boolean
   samples?: [number, number | undefined]
   seed: number
@@ -57,6 +58,7 @@ export const evaluate: CommandEntry = {
     'robustly evaluate model.onnx --data test.npz --epsilon 8/255',
     'robustly evaluate model.onnx --data mnist/ --norm Linf --epsilon 0.3 --samples 0:1000',
     'robustly evaluate model.onnx --data test.npz --norm L2 --epsilon 0.5 --attack pgd:steps=40,restarts=5',
+    'robustly evaluate model.onnx --data test.npz --epsilon 8/255 --suite transfer --surrogate older.onnx',
     'robustly evaluate model.onnx --data test.npz --epsilon 8/255 --run runs/a --resume',
   ],
   define(command, act, environment) {
@@ -80,6 +82,11 @@ function addOptions(command: Command): void {
       '--attack <name>',
       `an attack: ${[...attacks.keys()].join(', ')}; with options as name:key=value,…; may be repeated`,
       parse.attack,
+    )
+    .option(
+      '--surrogate <file>',
+      'a model on which attacks by gradients run in place of this one; may be repeated: then on the mean of their logits',
+      parse.list,
     )
     .option('--individual', 'run every attack on every sample')
     .option('--samples <start:end>', 'which samples (default: all)', parse.range)
@@ -168,6 +175,7 @@ function question(model: string, options: Options) {
     epsilon: options.epsilon,
     suite: options.suite,
     attacks: options.attack,
+    surrogateModels: options.surrogate,
     individual: options.individual,
     samples: options.samples,
     seed: options.seed,
