@@ -134,7 +134,7 @@ export function openExchanger(limits: ExchangeLimits, resolve: Resolve = systemR
 }
 
 /** The request for the place that a server points to, or why it is not made. */
-function redirected(request: Request, location: string | undefined): Request | string {
+export function redirected(request: Request, location: string | undefined): Request | string {
   if (location === undefined || !URL.canParse(location, request.url.href)) return 'the server redirects to no address'
   const url = new URL(location, request.url)
   if (request.url.protocol === 'https:' && url.protocol === 'http:') return 'the server redirects from https: to http:'
