@@ -91,6 +91,7 @@ export const operators = {
   DepthToSpace: { inputs: [1, 1], attributes: { blocksize: int(undefined), mode: string('DCR') } },
   Div: binary,
   Dropout: { inputs: [1, 3], attributes: { seed: int(undefined) } },
+  Einsum: { inputs: [1, many], attributes: { equation: string(undefined) } },
   Elu: { inputs: [1, 1], attributes: { alpha: float(1) } },
   Equal: binary,
   Erf: unary,

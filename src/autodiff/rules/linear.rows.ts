@@ -2,7 +2,30 @@
 import type { Row } from '../../../test/support/gradcheck.js'
 import type { Shape } from '../../tensor/tensor.js'
 
+const sums: readonly (readonly [equation: string, ...shapes: readonly (readonly number[])[]])[] = [
+  ['ij,jk->ik', [2, 3], [3, 4]],
+  ['bhqd,bhkd->bhqk', [2, 2, 3, 4], [2, 2, 5, 4]],
+  ['bij,bjk', [2, 3, 4], [2, 4, 2]],
+  ['i,j->ij', [3], [4]],
+  ['ij->ji', [2, 3]],
+  ['ij->i', [2, 3]],
+  ['ij,ik,il->jkl', [2, 3], [2, 2], [2, 4]],
+  ['ab,cd->ac', [2, 3], [2, 4]],
+  ['...ij,jk->...ik', [2, 2, 2, 3], [3, 4]],
+  ['...i,...i->...', [2, 3, 4], [2, 3, 4]],
+  ['ij,ij->', [2, 3], [2, 3]],
+  ['bi,bi->b', [1, 3], [2, 3]],
+]
+
 export const rows: readonly Row[] = [
+  ...sums.map(
+    ([equation, ...shapes]): Row => ({
+      op: 'Einsum',
+      shows: equation,
+      inputs: shapes.map(shape => ({ shape })),
+      attributes: { equation },
+    }),
+  ),
   matMul('matrices', [3, 4], [4, 5]),
   matMul('the right one a constant weight', [3, 4], [4, 5], 'weight'),
   matMul('vector and matrix', [4], [4, 5]),

@@ -1,9 +1,11 @@
 /** Gradients of matrix products. */
+import { RobustlyError } from '../../errors.js'
 import type { GraphBuilder, Value } from '../../onnx/build.js'
+import { labelSizes, parseEinsum } from '../../onnx/einsum.js'
 import { sizeOf } from '../../tensor/tensor.js'
-import type { GradientRules } from '../rule.js'
+import type { GradientRules, RuleContext } from '../rule.js'
 
-export const linear: Pick<GradientRules, 'Gemm' | 'MatMul'> = {
+export const linear: Pick<GradientRules, 'Einsum' | 'Gemm' | 'MatMul'> = {
   // Y = A B: dA = G Bᵀ, dB = Aᵀ G; broadcast batch dimensions are summed back by the walk.
   MatMul({ b, I, G, needs }) {
     // Rank-1 operands are a row on the left and a column on the right; the product lacks their dimension.
@@ -20,6 +22,8 @@ export const linear: Pick<GradientRules, 'Gemm' | 'MatMul'> = {
     ]
   },
 
+  Einsum: context => context.node.inputs.map((_, i) => (context.needs(i) ? toOperand(context, i) : undefined)),
+
   // Y = alpha A' B' + beta C, where A' is A or Aᵀ: dA' = alpha G B'ᵀ, dB' = alpha A'ᵀ G, dC = beta G.
   Gemm({ b, I, G, has, needs, attributes: { alpha, beta, transA, transB } }) {
     const product = (x: Value, y: Value, xT: boolean, yT: boolean, like: Value) =>
@@ -31,6 +35,39 @@ export const linear: Pick<GradientRules, 'Gemm' | 'MatMul'> = {
       has(2) && needs(2) ? (beta === 1 ? g : b.mul(g, b.scalar(beta, g.dtype))) : undefined,
     ]
   },
+}
+
+/**
+ * Einsum is linear in each operand: its gradient is the Einsum of G and the other operands with the operand's labels as
+ * output. Labels that stand in this operand alone were summed over, so the gradient is the same all along them.
+ */
+function toOperand({ node, b, I, G, attributes }: RuleContext<'Einsum'>, i: number): Value {
+  const values = node.inputs.map((_, j) => I(j))
+  const shapes = values.map(value => value.shape)
+  const equation = parseEinsum(attributes.equation ?? '', shapes)
+  const own = equation.operands[i]!
+  if (new Set(own).size !== own.length) {
+    throw new RobustlyError(
+      'model-unsupported',
+      `node "${node.name}" (Einsum "${attributes.equation}"): no gradient to an operand with a repeated label`,
+      { hint: 'Only equations without diagonals have a gradient rule.' },
+    )
+  }
+  const sizes = labelSizes(equation, shapes)
+  const others = values.flatMap((value, j) => (j === i ? [] : [{ value, labels: equation.operands[j]! }]))
+  const terms = [{ value: G(), labels: equation.output }, ...others]
+  const wide = own.filter((label, axis) => shapes[i]![axis] === sizes.get(label))
+  const known = wide.filter(label => terms.some(({ labels }) => labels.includes(label)))
+  const text = `${terms.map(({ labels }) => labels.join('')).join(',')}->${known.join('')}`
+  const type = { dtype: G().dtype, shape: known.map(label => sizes.get(label)!) }
+  const product = b.emit(
+    'Einsum',
+    terms.map(({ value }) => value),
+    { equation: text },
+    [type],
+  )[0]!
+  const placed = own.map(label => (known.includes(label) ? sizes.get(label)! : 1))
+  return b.expand(b.reshape(product, placed), shapes[i]!)
 }
 
 /** g wᵀ over the last two dimensions. */

@@ -4,6 +4,7 @@ import type { DataType } from '../../tensor/tensor.js'
 import { newestOpset } from '../codec/index.js'
 import type { Attribute, Graph, Node } from '../graph.js'
 import { canonicalOpset, isOperator, operators } from '../operators.js'
+import { newerOperators } from './newer.js'
 import { Additions, listed, namesOf, type Rewritten, statedShapes } from './pass.js'
 import { type StepContext, versionSteps } from './versions.js'
 
@@ -32,7 +33,7 @@ export function canonical(graph: Graph): Rewritten {
   }
   refuseNewer(graph, opset)
   const names = namesOf(graph)
-  const upgraded = opset < canonicalOpset ? upgrade(graph, opset, names) : graph
+  const upgraded = opset !== canonicalOpset ? upgrade(graph, opset, names) : graph
   for (const node of upgraded.nodes) if (isOperator(node)) checkCounts(node, operators[node.op].inputs)
   const domains = new Set([''])
   collectDomains(upgraded, domains)
@@ -53,19 +54,17 @@ function checkCounts(node: Node, [least, most]: readonly [number, number]): void
   )
 }
 
-/** Operators that came after the canonical opset: the versions after it are only otherwise harmless. */
-const newerOperators: ReadonlyMap<string, number> = new Map([
-  ['Attention', 23],
+/** Operators that came after the canonical opset and are not rewritten: the versions after it are only otherwise harmless. */
+const withoutCounterpart: ReadonlyMap<string, number> = new Map([
   ['BitCast', 26],
   ['CumProd', 26],
-  ['RMSNormalization', 23],
-  ['RotaryEmbedding', 23],
-  ['Swish', 24],
   ['TensorScatter', 24],
 ])
 
 function refuseNewer(graph: Graph, opset: number): void {
-  const newer = graph.nodes.filter(node => node.domain === '' && (newerOperators.get(node.op) ?? opset + 1) <= opset)
+  const newer = graph.nodes.filter(
+    node => node.domain === '' && (withoutCounterpart.get(node.op) ?? opset + 1) <= opset,
+  )
   if (newer.length === 0) return
   const names = newer.map(node => `${node.name} (${node.op})`)
   throw new RobustlyError(
@@ -97,6 +96,8 @@ function upgrade(graph: Graph, opset: number, names: Set<string>): Graph {
 
 /** A step may yield several nodes; only the one of the operator at hand has further steps to take. */
 function upgradeNode(node: Node, opset: number, context: StepContext): readonly Node[] {
+  const newer = newerOperators.get(node.op)
+  if (newer !== undefined && newer.since <= opset) return newer.rewrite(node, context)
   let nodes: readonly Node[] = [node]
   for (const step of versionSteps.get(node.op) ?? []) {
     if (step.since <= opset) continue

@@ -1,10 +1,12 @@
 /** Matrix products by their definition. */
 import { broadcastShapes, float64, type Shape, sizeOf, stridesOf, type TensorOf } from '../../tensor/tensor.js'
+import { labelSizes, parseEinsum } from '../einsum.js'
 import { matMulShape } from '../shapes.js'
 import { asFloats, zeros } from './floats.js'
+import { placeOf } from './numbers.js'
 import type { ReferenceRules } from './rule.js'
 
-export const linear: Pick<ReferenceRules, 'Gemm' | 'MatMul'> = {
+export const linear: Pick<ReferenceRules, 'Einsum' | 'Gemm' | 'MatMul'> = {
   MatMul({ input }) {
     const [a, b] = [asFloats(input(0)), asFloats(input(1))]
     const left = float64(a.data, a.shape.length === 1 ? [1, ...a.shape] : a.shape)
@@ -15,6 +17,28 @@ export const linear: Pick<ReferenceRules, 'Gemm' | 'MatMul'> = {
     for (let i = 0; i < sizeOf(batch); i++) {
       const [from, and] = [matrixAt(left, i, batch), matrixAt(right, i, batch)]
       y.data.set(product(from, and, m, k, n), i * m * n)
+    }
+    return [y]
+  },
+
+  // the sum over all labels that the output lacks of the product of the operands
+  Einsum({ node, input, attributes }) {
+    const tensors = node.inputs.map((_, i) => asFloats(input(i)))
+    const shapes = tensors.map(tensor => tensor.shape)
+    const equation = parseEinsum(attributes.equation ?? '', shapes)
+    const sizes = labelSizes(equation, shapes)
+    const labels = [...equation.output, ...[...sizes.keys()].filter(label => !equation.output.includes(label))]
+    const dims = labels.map(label => sizes.get(label)!)
+    const strides = equation.operands.map((own, i) => labelStrides(labels, own, shapes[i]!))
+    const shape = equation.output.map(label => sizes.get(label)!)
+    const y = zeros(shape)
+    const inner = sizeOf(dims.slice(shape.length))
+    for (let flat = 0; flat < sizeOf(dims); flat++) {
+      const place = placeOf(flat, dims)
+      const factors = tensors.map(
+        (tensor, i) => tensor.data[place.reduce((sum, at, axis) => sum + at * strides[i]![axis]!, 0)]!,
+      )
+      y.data[Math.floor(flat / inner)]! += factors.reduce((product, factor) => product * factor, 1)
     }
     return [y]
   },
@@ -39,6 +63,14 @@ export const linear: Pick<ReferenceRules, 'Gemm' | 'MatMul'> = {
       ),
     ]
   },
+}
+
+/** Step in an operand for each label; a label that stands twice walks the diagonal, an axis of length 1 stands still. */
+function labelStrides(labels: readonly string[], own: readonly string[], shape: Shape): number[] {
+  const strides = stridesOf(shape)
+  return labels.map(label =>
+    own.reduce((sum, each, axis) => (each === label && shape[axis] !== 1 ? sum + strides[axis]! : sum), 0),
+  )
 }
 
 /** Row-major [m, k] times [k, n]. */
