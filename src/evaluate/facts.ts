@@ -9,7 +9,7 @@ import { randomStream } from '../random.js'
 import { type Engine, loadEngine } from '../runtime/engine.js'
 import { readModelFile } from '../runtime/files.js'
 import { type Shape, sizeOf } from '../tensor/tensor.js'
-import { openVerifier, scoresOutput, soleInput } from './verify.js'
+import { openVerifier, soleInput } from './verify.js'
 import type { ModelFacts } from './worker-api.js'
 
 export interface InspectOptions {
@@ -43,7 +43,6 @@ export interface InspectedModel extends ModelFacts {
 export async function inspectModel(path: string, options: InspectOptions = {}): Promise<InspectedModel> {
   const file = await readModelFile(path, { allowHardlinks: options.allowHardlinks ?? false })
   const input = soleInput(file.graph)
-  scoresOutput(file.graph)
   const space = options.space ?? spaceOfModel(input)
   const engine = await loadEngine(options.engine === undefined ? {} : { require: options.engine })
   await using verifier = await openVerifier(engine, file, space, { threads: 1 })

@@ -6,9 +6,12 @@ import { RobustlyError } from '../errors.js'
 import { labelOf, marginOf } from '../model/batch-model.js'
 import { applyInputPlan, type DataSpace, planInput } from '../model/data-space.js'
 import type { ScoreSource } from '../model/score-source.js'
+import { encodeModel, type ModelFunction } from '../onnx/codec/index.js'
 import type { Graph, ValueInfo } from '../onnx/graph.js'
+import { type ScoredGraph, scoresOf } from '../onnx/passes/scores.js'
 import type { Engine } from '../runtime/engine.js'
-import { sizeOf } from '../tensor/tensor.js'
+import { elementsFor, isNumberType, type NumberType, toFloat32, writeFloats } from '../tensor/convert.js'
+import { type DataOf, type DataType, sizeOf, type Tensor } from '../tensor/tensor.js'
 import { contains, regionOf, type ThreatModel } from '../threat/threat.js'
 
 export interface Judgement {
@@ -46,7 +49,7 @@ export async function judge(
   }
 }
 
-/** The model's one real input. Throws `model-unsupported` when there is not exactly one, or it does not take float32. */
+/** The model's one real input. Throws `model-unsupported` when there is not exactly one, or it does not take numbers. */
 export function soleInput(graph: Graph): ValueInfo {
   const [input, ...others] = graph.inputs
   if (input === undefined) throw new RobustlyError('model-invalid', 'the model has no input')
@@ -57,10 +60,10 @@ export function soleInput(graph: Graph): ValueInfo {
       `the model has ${graph.inputs.length} inputs (${names}); models with one input are supported`,
     )
   }
-  if (input.dtype !== 'float32') {
+  if (!isNumberType(input.dtype) || input.dtype === 'bfloat16') {
     throw new RobustlyError(
       'model-unsupported',
-      `the model's input "${input.name}" is ${input.typeText ?? input.dtype}; float32 inputs are supported`,
+      `the model's input "${input.name}" is ${input.typeText ?? input.dtype}; inputs of float32, float16, float64 and integers are supported`,
       {
         hint: 'Export the model with a float32 input.',
       },
@@ -69,36 +72,29 @@ export function soleInput(graph: Graph): ValueInfo {
   return input
 }
 
-/** The output that holds the scores: the first one. */
-export function scoresOutput(graph: Graph): ValueInfo {
-  const output = graph.outputs[0]
-  if (output === undefined) throw new RobustlyError('model-invalid', 'the model has no output')
-  if (output.dtype !== 'float32') {
-    throw new RobustlyError(
-      'model-unsupported',
-      `the model's output "${output.name}" is ${output.typeText ?? output.dtype}; float32 scores are supported`,
-      {
-        hint: 'Export the scores (logits) as the first output, as a tensor: for scikit-learn models with zipmap=False.',
-      },
-    )
-  }
-  return output
-}
-
 /**
- * Opens the file itself. Samples run `rows` at a time, or as many as a model of fixed batch takes; what is missing to a full
+ * Opens the file itself; only a ZipMap at its end, whose dictionaries no tensor holds, is left out. Samples are rounded to
+ * the type of its input, and scores come as float32: one for the label and zero for the rest where it gives labels alone.
+ * Samples run `rows` at a time, or as many as a model of fixed batch takes; what is missing to a full
  * batch repeats the last one. Throws `model-unsupported` when its scores are not one row per sample of at least two classes.
  */
 export async function openVerifier(
   engine: Engine,
-  model: { readonly path: string; readonly graph: Graph },
+  model: { readonly path: string; readonly graph: Graph; readonly functions?: readonly ModelFunction[] },
   space: DataSpace,
   { threads, rows = 1 }: { readonly threads: number; readonly rows?: number },
 ): Promise<ScoreSource> {
   const input = soleInput(model.graph)
-  const output = scoresOutput(model.graph)
+  const dtype = input.dtype as NumberType
+  const scored = scoresOf(model.graph)
+  const { output } = scored
   const plan = planInput(space, input)
-  const session = await engine.createSession({ path: model.path }, { threads })
+  const listed = model.graph.outputs.some(({ name }) => name === output.name)
+  const source = listed
+    ? { path: model.path }
+    : { bytes: encodeModel(scored.graph, { functions: model.functions ?? [] }) }
+  const session = await engine.createSession(source, { threads })
+  const read = scoreReader(scored)
   const stated = input.shape?.[0]
   let fixed = typeof stated === 'number' && stated > 0 ? stated : undefined
   const features = sizeOf(plan.inputShape)
@@ -106,17 +102,18 @@ export async function openVerifier(
   /** Runs of so many rows, by their number: one for single samples, one for batches. */
   const runs = new Map<number, (samples: Float32Array) => Promise<Float32Array>>()
   const runOf = (batch: number) => {
-    const feed = new Float32Array(batch * features)
-    const tensor = { dtype: 'float32', shape: [batch, ...plan.inputShape], data: feed } as const
+    const feed = elementsFor(dtype, batch * features)
+    const tensor = { dtype, shape: [batch, ...plan.inputShape], data: feed } as Tensor
     const run = session.bind(new Map([[input.name, tensor]]), [output.name])
     return async (samples: Float32Array) => {
       const count = samples.length / features
       for (let row = 0; row < batch; row++) {
         const from = Math.min(row, count - 1) * features
-        feed.set(applyInputPlan(plan, samples.subarray(from, from + features)), row * features)
+        writeFloats(dtype, applyInputPlan(plan, samples.subarray(from, from + features)), feed, row * features)
       }
       const [result] = await run()
-      return (result as Float32Array).subarray(0, (result.length / batch) * count)
+      const all = read(result)
+      return all.subarray(0, (all.length / batch) * count)
     }
   }
   const scores = async (samples: Float32Array): Promise<Float32Array> => {
@@ -154,6 +151,23 @@ export async function openVerifier(
   } catch (error) {
     await session.release()
     throw error
+  }
+}
+
+/** How scores are read from the output's elements. Throws `model-unsupported` for labels that the model does not list. */
+function scoreReader({ output, labels }: ScoredGraph): (elements: DataOf[DataType]) => Float32Array {
+  if (labels === undefined) return elements => toFloat32(output.dtype as NumberType, elements as Float32Array)
+  const places = new Map(labels.map((label, at) => [label, at]))
+  return elements => {
+    const scores = new Float32Array(elements.length * labels.length)
+    for (let row = 0; row < elements.length; row++) {
+      const label = elements[row]
+      const at = places.get(typeof label === 'string' ? label : Number(label))
+      if (at === undefined)
+        throw new RobustlyError('model-unsupported', `the model gives the label ${label}, which is none of its classes`)
+      scores[row * labels.length + at] = 1
+    }
+    return scores
   }
 }
 

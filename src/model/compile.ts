@@ -14,7 +14,10 @@ import type { OperatorName } from '../onnx/operators.js'
 import { symbolicBatch, withBatch } from '../onnx/passes/batch.js'
 import { canonical } from '../onnx/passes/canonical.js'
 import { keepsShapes, separateDraws, settleDropouts } from '../onnx/passes/draws.js'
+import { singlePrecision } from '../onnx/passes/halves.js'
 import { explicitPads } from '../onnx/passes/pads.js'
+import type { Rewritten } from '../onnx/passes/pass.js'
+import { scoresOf } from '../onnx/passes/scores.js'
 import { simplify, typed } from '../onnx/passes/simplify.js'
 import { splitSoftmax } from '../onnx/passes/softmax.js'
 import type { Engine, Session } from '../runtime/engine.js'
@@ -52,7 +55,7 @@ export function prepareModel(
   model: { readonly graph: Graph; readonly functions: readonly ModelFunction[] },
   space: DataSpace,
 ): PreparedModel {
-  const steps = [canonical, settleDropouts, symbolicBatch, splitSoftmax]
+  const steps = [scoresAlone, canonical, singlePrecision, settleDropouts, symbolicBatch, splitSoftmax]
   const notes: string[] = []
   let graph = model.graph
   for (const step of steps) {
@@ -61,6 +64,15 @@ export function prepareModel(
     notes.push(...done.notes)
   }
   return { graph, functions: model.functions, space, inputName: graph.inputs[0].name, notes }
+}
+
+/** The scores as the only output. Throws `model-unsupported` when the model gives labels alone. */
+function scoresAlone(graph: Graph): Rewritten {
+  const { graph: alone, output, labels, notes } = scoresOf(graph)
+  if (labels === undefined) return { graph: alone, notes }
+  throw new RobustlyError('model-unsupported', `the model gives labels ("${output.name}") without scores`, {
+    hint: 'Attack it by labels only, or export its scores as an output.',
+  })
 }
 
 /** The prepared graph for one batch size, from `data` to logits [batch, classes], every shape known. */
