@@ -12,6 +12,8 @@ export const exitCodes = {
   'model-unsafe': 3,
   'model-unsupported': 3,
   'model-failed': 3,
+  'endpoint-failed': 3,
+  'budget-spent': 4,
   'data-unreadable': 3,
   'data-invalid': 3,
   'data-unsafe': 3,

@@ -3,7 +3,7 @@
  * answers back, retires a search the moment it is decided and admits the next into the free lane. Counting, early stopping and
  * cancellation live here and nowhere else.
  */
-import { type BatchModel, labelOf } from '../model/batch-model.js'
+import { type BatchModel, labelOf, type RowAccount } from '../model/batch-model.js'
 import type { RowLoss } from '../model/losses.js'
 import { randomStream } from '../random.js'
 import { contains, regionOf, type ThreatModel } from '../threat/threat.js'
@@ -52,6 +52,8 @@ export interface SchedulerOptions {
   decided(search: Search, outcome: Outcome): Search | undefined
   /** Called after every batch, once per row: its attack is charged with its share of the seconds. */
   spent?(attack: string, seconds: number): void
+  /** Called for every row that was asked over a network. */
+  answered?(search: Search, account: RowAccount): void
   /** Called after every batch: the place to fetch more work while searches are in flight. */
   batchDone?(): Promise<void>
   readonly now?: () => number
@@ -205,6 +207,9 @@ export async function schedule(options: SchedulerOptions): Promise<void> {
     const logits = await model.scores(rows.length)
     rows.forEach(({ lane, point }, row) => {
       countsOf(lane).forward++
+      const account = model.account?.(row)
+      lane.problem ??= account?.problem
+      if (account !== undefined) options.answered?.(lane.search, account)
       takeScores(lane, lane.replies[point], logits, row)
     })
     await advance(rows)
@@ -289,9 +294,15 @@ export async function schedule(options: SchedulerOptions): Promise<void> {
   async function hitOf(lane: Lane): Promise<Float32Array | undefined> {
     if (!lane.suspect) return undefined
     lane.suspect = false
-    for (let i = 0; i < lane.query.points.length; i++) {
-      if (lane.replies[i].label === lane.search.sample.label) continue
-      const point = lane.query.points[i]
+    const { points } = lane.query
+    // A model that draws at random is asked the same point many times over: only a majority is worth the judge's own draws.
+    for (let start = 0, end = 0; start < points.length; start = end) {
+      const point = points[start]
+      let wrong = 0
+      for (end = start; points[end] === point; end++) {
+        if (lane.replies[end].label !== lane.search.sample.label) wrong++
+      }
+      if (wrong === 0 || 2 * wrong < end - start) continue
       if (contains(threat, lane.region, point) && (await options.judge(lane.search, point))) return point
     }
     return undefined

@@ -1,4 +1,5 @@
 /** What an evaluation is asked to do, as plain data: it travels to worker processes and is kept in the run folder. */
+import type { Endpoint } from '../model/endpoint/schema.js'
 import type { NormName } from '../threat/norm.js'
 
 export interface EvaluationSpec {
@@ -19,10 +20,12 @@ export interface EvaluationSpec {
 }
 
 export interface ModelSpec {
-  /** Absolute path; results show the file name only. */
+  /** Absolute path; results show the file name only. Of an endpoint its address. */
   readonly path: string
-  /** Lowercase hex, over the file and its external data. */
+  /** Lowercase hex, over the file and its external data; of an endpoint over its address and description. */
   readonly sha256: string
+  /** How it is asked, where the model is a service and no file. */
+  readonly endpoint?: Endpoint
   readonly allowHardlinks?: boolean
   /** Default 'on': gradients that are zero by nature (Sign, Round, …) are replaced. 'off': such models are refused. */
   readonly surrogates?: 'on' | 'off'

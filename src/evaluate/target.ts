@@ -8,11 +8,12 @@ import { RobustlyError } from '../errors.js'
 import type { BatchModel } from '../model/batch-model.js'
 import { type CompiledModel, type CompileOptions, compile, prepareModel } from '../model/compile.js'
 import type { DataSpace } from '../model/data-space.js'
+import { openEndpoint } from '../model/endpoint/source.js'
 import { compileMean } from '../model/ensemble.js'
 import { queryModel, type ScoreSource } from '../model/score-source.js'
 import type { Engine } from '../runtime/engine.js'
 import { readModelFile } from '../runtime/files.js'
-import type { EvaluationSpec, SurrogateSpec } from './spec.js'
+import type { EvaluationSpec, ModelSpec, SurrogateSpec } from './spec.js'
 import { openVerifier } from './verify.js'
 import type { WorkerPlan } from './worker-api.js'
 
@@ -41,9 +42,12 @@ export async function openTarget(
 ): Promise<Target> {
   const { engine, space, plan } = options
   const { batch, threads } = plan
-  const file = await readModelFile(spec.model.path, { allowHardlinks: spec.model.allowHardlinks ?? false })
+  const file = spec.model.endpoint === undefined ? await readFile(spec.model) : undefined
   const chosen = spec.attacks.flatMap(({ name }) => attacks.get(name) ?? [])
-  const verifier = await openVerifier(engine, file, space, { threads, rows: batch })
+  const verifier =
+    file === undefined
+      ? endpointOf(spec.model, options)
+      : await openVerifier(engine, file, space, { threads, rows: batch })
   const { classes } = verifier
   try {
     const losses = [...new Set(chosen.flatMap(attack => attack.losses(classes)))]
@@ -51,7 +55,7 @@ export async function openTarget(
     let compiled: CompiledModel | undefined
     if (spec.surrogateModels !== undefined)
       compiled = await openSurrogates(spec.surrogateModels, classes, losses, options)
-    else if (asksGradients)
+    else if (asksGradients && file !== undefined)
       compiled = await compile(prepareModel(file, space), engine, {
         batch,
         threads,
@@ -76,6 +80,13 @@ export async function openTarget(
     await verifier[Symbol.asyncDispose]()
     throw error
   }
+}
+
+const readFile = ({ path, allowHardlinks = false }: ModelSpec) => readModelFile(path, { allowHardlinks })
+
+function endpointOf({ endpoint, path }: ModelSpec, { space, plan: { access } }: TargetOptions): ScoreSource {
+  if (endpoint !== undefined && access !== undefined) return openEndpoint(endpoint, { access, space })
+  throw new RobustlyError('internal', `the plan does not say how ${path} may be asked`)
 }
 
 /** The surrogates as one model. Throws `config` when they do not have the classes of the model that is evaluated. */

@@ -1,4 +1,7 @@
 /** The contract between what evaluates samples (this folder) and what distributes them (jobs/). */
+import type { Access } from '../runtime/http/access.js'
+import type { Usage } from '../runtime/http/usage.js'
+import type { DecisionCost } from './costs.js'
 import type { SampleRecord } from './record.js'
 import type { EvaluationSpec } from './spec.js'
 
@@ -7,6 +10,8 @@ export interface WorkerPlan {
   readonly batch: number
   readonly threads: number
   readonly engine?: 'native' | 'wasm'
+  /** What gets one into an endpoint, and its limits. */
+  readonly access?: Access
 }
 
 export interface EvaluatorOptions {
@@ -16,6 +21,9 @@ export interface EvaluatorOptions {
   record(record: SampleRecord): void
   /** Seconds of wall time by attack since the last call, some times a second while batches run. Also a sign of life. */
   spent(seconds: ReadonlyMap<string, number>): void
+  /** Called for an endpoint: what a decision has cost, and what was used since the last call. */
+  cost?(cost: DecisionCost): void
+  used?(usage: Usage): void
 }
 
 /** Evaluates ranges of samples on one loaded model; ranges that are added while others run fill the same batches. */
@@ -32,12 +40,15 @@ export interface Evaluator extends AsyncDisposable {
 
 /** Facts of a model that the supervisor needs before it starts workers; found by a worker process. */
 export interface ModelFacts {
-  readonly parameters: number
+  /** null: not known, for an endpoint. */
+  readonly parameters: number | null
   readonly classes: number
   /** Shape of one input without the batch dimension. */
   readonly inputShape: readonly number[]
   /** What was done to the graph: softmax cut, batch made symbolic, … one sentence each. */
   readonly notes: readonly string[]
+  /** Equal calls of the model may give different answers. */
+  readonly randomised?: boolean
   readonly warnings: readonly string[]
   readonly engine: { readonly kind: 'native' | 'wasm'; readonly version: string; readonly notice?: string }
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { RobustlyError } from '../errors.js'
 import type { EvaluationSpec } from '../evaluate/spec.js'
+import { settledSchema } from '../model/endpoint/schema.js'
 import { printable } from '../printable.js'
 import { fileProblem } from './files.js'
 
@@ -16,6 +17,7 @@ const specSchema = z.object({
     path: z.string(),
     sha256: hash,
     allowHardlinks: z.boolean().optional(),
+    endpoint: settledSchema.optional(),
     surrogates: z.enum(['on', 'off']).optional(),
   }),
   surrogateModels: z

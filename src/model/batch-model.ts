@@ -20,7 +20,7 @@ export interface RowAccount {
   /** How often the request that carried it was sent, and how long that took. */
   readonly tries: number
   readonly milliseconds: number
-  /** Tells the requests of one call apart. */
+  /** Tells requests apart. */
   readonly request: number
 }
 

@@ -4,6 +4,7 @@ import type { AttackTally, Rate, Tally } from '../evaluate/metrics.js'
 import type { EvaluationSpec } from '../evaluate/spec.js'
 import type { ModelFacts } from '../evaluate/worker-api.js'
 import { printable } from '../printable.js'
+import { latencyQuantile, type Usage } from '../runtime/http/usage.js'
 import { type Result, resultSchema } from './schema.js'
 import { warningsOf } from './warnings.js'
 
@@ -19,6 +20,8 @@ export interface ResultParts {
   readonly node: string
   /** Wall seconds by attack, of all worker processes together. */
   readonly seconds: ReadonlyMap<string, number>
+  /** What an endpoint was asked, in all sittings. */
+  readonly usage?: Usage | undefined
 }
 
 export function buildResult(parts: ResultParts): Result {
@@ -64,17 +67,28 @@ export function buildResult(parts: ResultParts): Result {
     suite: spec.suite,
     mode: spec.mode,
     seed: spec.seed,
+    ...(facts.randomised && { randomised: true as const }),
+    ...(spec.draws !== undefined && { draws: spec.draws }),
     accuracy: {
       standard: rateOf(tally.standard),
       robust: rateOf(tally.robust),
       certified: null,
       ...(tally.surrogate !== undefined && { surrogate: rateOf(tally.surrogate) }),
     },
+    ...(parts.usage !== undefined && { endpoint: endpointOf(parts.usage) }),
     unknown: tally.unknown,
     attacks: tally.attacks.map(attack => attackOf(attack, options.get(attack.name), seconds.get(attack.name) ?? 0)),
     diagnostics: [],
     warnings: warningsOf(parts),
   } satisfies Result)
+}
+
+function endpointOf(usage: Usage): Result['endpoint'] {
+  const { requests, rows, retries, errors, bytesSent, bytesReceived } = usage
+  const [median, p90, p99] = [0.5, 0.9, 0.99].map(share => latencyQuantile(usage, share))
+  const rounded = (seconds: number | null | undefined) => Math.round((seconds ?? 0) * 1e4) / 1e4
+  const seconds = median === null ? null : { median: rounded(median), p90: rounded(p90), p99: rounded(p99) }
+  return { requests, rows, retries, errors, bytesSent, bytesReceived, seconds }
 }
 
 function rateOf({ value, correct, count, interval }: Rate): Result['accuracy']['standard'] {

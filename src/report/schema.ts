@@ -47,9 +47,9 @@ export const resultSchema = z.strictObject({
     node: z.string(),
   }),
   model: z.strictObject({
-    file: z.string().describe('name only'),
-    sha256: hash.describe('of the file and its external data'),
-    parameters: count,
+    file: z.string().describe('name only; the address of an endpoint'),
+    sha256: hash.describe('of the file and its external data; of the description of an endpoint'),
+    parameters: count.nullable().describe('null for an endpoint'),
     classes: z.int().min(1),
     inputShape: z.array(count).describe('of one input, without the batch dimension'),
     notes: z.array(z.string()).describe('what was done to the graph to attack it'),
@@ -77,7 +77,27 @@ export const resultSchema = z.strictObject({
   suite: z.string(),
   mode: z.enum(['cascade', 'individual']).describe('cascade: each attack sees what the ones before it left standing'),
   seed: z.int().min(0),
+  randomised: z
+    .literal(true)
+    .optional()
+    .describe('the model draws at random: verdicts are those of most draws, and differ a little from run to run'),
+  draws: z.int().min(2).optional().describe('how often the model was asked about a point before there was a verdict'),
   accuracy: z.strictObject({ standard: rate, robust: rate, certified: rate.nullable(), surrogate: rate.optional() }),
+  endpoint: z
+    .strictObject({
+      requests: count.describe('sent in all sittings of the run, further tries included'),
+      rows: count.describe('sent in them'),
+      retries: count,
+      errors: count.describe('requests without a usable answer in the end'),
+      bytesSent: count,
+      bytesReceived: count,
+      seconds: z
+        .strictObject({ median: z.number(), p90: z.number(), p99: z.number() })
+        .nullable()
+        .describe('time to the answer, at most 10 % too large'),
+    })
+    .optional()
+    .describe('what asking an endpoint has cost'),
   unknown: count.describe('samples without a verdict: not counted as robust'),
   attacks: z.array(attack),
   diagnostics: z.array(

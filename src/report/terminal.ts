@@ -58,9 +58,22 @@ function header(result: Result, style: Style): string[] {
   const samples = `${grouped(data.count)} samples (${data.range[0]}:${data.range[1]})`
   const box = threat.box === null ? 'no box' : `box [${threat.box[0]}, ${threat.box[1]}]`
   const attack = result.suite === 'custom' ? 'attacks as given' : `suite ${result.suite}`
+  const asked =
+    result.endpoint === undefined
+      ? []
+      : [`${grouped(result.endpoint.requests)} requests`, `${grouped(result.endpoint.rows)} rows`]
   const mode = result.mode === 'individual' ? [`each attack on every sample`] : []
   const rows: [string, string[]][] = [
-    ['Model', [model.file, `${grouped(model.parameters)} parameters`, `${model.classes} classes`, shape]],
+    [
+      'Model',
+      [
+        model.file,
+        ...(model.parameters === null ? [] : [`${grouped(model.parameters)} parameters`]),
+        `${model.classes} classes`,
+        shape,
+        ...asked,
+      ],
+    ],
     ['Data', [data.file, samples]],
     ['Threat', [`${threat.norm} ${style.epsilon} = ${threat.epsilon}`, box, attack, ...mode, `seed ${result.seed}`]],
   ]

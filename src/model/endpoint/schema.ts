@@ -128,36 +128,34 @@ export function mappingOf(file: EndpointFile): Mapping {
 
 export type Kind = z.infer<typeof kind>
 
-interface Described {
-  /** Without user name, password, query and fragment. */
-  readonly url: string
-  readonly kind: Kind
-  readonly classes: number
-  readonly classNames?: readonly string[] | undefined
-  /** Shape of the input with its batch dimension, null for what is free; null: as the samples come. */
-  readonly inputShape: readonly (number | null)[] | null
-  /** Most rows of a request. */
-  readonly rowsPerRequest: number
-  /** Every request must have exactly so many rows. */
-  readonly fixedRows: boolean
-}
-
-/** An endpoint whose every question is settled: all it takes to ask it. Plain data, without secrets. */
-export type Endpoint = Described &
-  (
-    | {
-        readonly protocol: 'v2'
-        readonly input: { readonly name: string; readonly datatype: Datatype }
-        readonly output: string
-      }
-    | Pick<z.infer<typeof jsonMapping>, 'protocol' | 'method' | 'request' | 'samples' | 'response'>
-  )
-
 /** Element types of inputs that are written: FP32 and FP64 as they are, UINT8 as round(255 x) for images in [0, 1]. */
 export const datatypes = ['FP32', 'FP64', 'UINT8'] as const
 export type Datatype = (typeof datatypes)[number]
 
-export const placeholders = ['$samples', '$sample', '$shape', '$count'] as const
+const settled = {
+  url: z.url({ protocol: /^https?$/ }).describe('without user name, password, query and fragment'),
+  kind,
+  classes: z.int().min(2),
+  classNames: classNames.optional(),
+  inputShape: z
+    .array(z.int().min(1).nullable())
+    .nullable()
+    .describe('with its batch dimension, null for what is free; null: as the samples come'),
+  rowsPerRequest: z.int().min(1).describe('rows of a request at most'),
+  fixedRows: z.boolean().describe('every request must have exactly so many rows'),
+}
+
+/** An endpoint whose every question is settled: all it takes to ask it. Plain data, without secrets. */
+export const settledSchema = z.discriminatedUnion('protocol', [
+  z.object({
+    protocol: z.literal('v2'),
+    ...settled,
+    input: z.object({ name: z.string(), datatype: z.enum(datatypes) }),
+    output: z.string(),
+  }),
+  jsonMapping.pick({ protocol: true, method: true, request: true, samples: true, response: true }).extend(settled),
+])
+export type Endpoint = z.infer<typeof settledSchema>
 
 function holdsSamples(value: unknown, depth = 0): boolean {
   if (value === '$samples' || value === '$sample') return true

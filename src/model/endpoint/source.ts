@@ -23,6 +23,7 @@ export function openEndpoint(
   const { classes, rowsPerRequest } = endpoint
   const features = sizeOf(plan.inputShape)
   let accounts: RowAccount[] = []
+  let requests = 0
   let seconds = 0
 
   /** Rows first … end - 1 in one request, of which some may be repetitions. */
@@ -37,6 +38,7 @@ export function openEndpoint(
       : count === 1 && samples.length > features
         ? atLeastTwo(rowsPerRequest)
         : count
+    const number = requests++
     const body = bodyOf(wire, plan, { samples, first, end, sent })
     const reply = await client.ask({ method: wire.method, url: wire.url, body, rows: sent })
     const expected = { kind: endpoint.kind, count: sent, classes, classNames: endpoint.classNames }
@@ -44,7 +46,7 @@ export function openEndpoint(
     const problem = typeof scores === 'string' ? `the endpoint failed: ${scores}` : undefined
     const { tries, milliseconds } = reply
     for (let row = first; row < end; row++) {
-      accounts[row] = { problem, tries, milliseconds, request: first }
+      accounts[row] = { problem, tries, milliseconds, request: number }
     }
     if (typeof scores === 'string') into.fill(Number.NaN, first * classes, end * classes)
     else into.set(scores.subarray(0, count * classes), first * classes)
@@ -59,11 +61,11 @@ export function openEndpoint(
       const count = samples.length / features
       const scores = new Float32Array(count * classes)
       accounts = new Array<RowAccount>(count)
-      const requests: Promise<void>[] = []
+      const answers: Promise<void>[] = []
       for (let first = 0; first < count; first += rowsPerRequest) {
-        requests.push(request(samples, [first, Math.min(first + rowsPerRequest, count)], scores))
+        answers.push(request(samples, [first, Math.min(first + rowsPerRequest, count)], scores))
       }
-      await Promise.all(requests)
+      await Promise.all(answers)
       seconds += (performance.now() - start) / 1000
       return scores
     },
