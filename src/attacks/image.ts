@@ -80,3 +80,83 @@ function windowSides({ height, width }: ImageLayout, share: number): { height: n
   if (side > width) return { height: Math.round(share * height), width }
   return { height: side, width: side }
 }
+
+/** Which pixel of an image each pixel of its copy shows: row * width + column, or -1 for black. */
+export type PixelMap = Int32Array
+
+/** The image at `height` by `width` pixels, by nearest neighbours, laid into a black image of the old size at (top, left). */
+export function resizedInto(image: ImageLayout, { top, left, height, width }: Window): PixelMap {
+  const map = new Int32Array(image.height * image.width).fill(-1)
+  for (let i = 0; i < height; i++) {
+    const row = Math.floor((i * image.height) / height)
+    for (let j = 0; j < width; j++) {
+      const column = Math.floor((j * image.width) / width)
+      map[(top + i) * image.width + left + j] = row * image.width + column
+    }
+  }
+  return map
+}
+
+/** out = the copy that the map describes, all channels of it. `out` is not `from`. */
+export function applyMap(from: Float32Array, image: ImageLayout, map: PixelMap, out: Float32Array): void {
+  alongMap(image, map, (target, source) => (out[target] = source < 0 ? 0 : from[source]))
+}
+
+/** The transpose of `applyMap`: sums what each pixel gave to the copy. This is how a gradient to the copy reaches the image. */
+export function transposeMap(from: Float32Array, image: ImageLayout, map: PixelMap, out: Float32Array): void {
+  out.fill(0)
+  alongMap(image, map, (target, source) => {
+    if (source >= 0) out[source] += from[target]
+  })
+}
+
+function alongMap(image: ImageLayout, map: PixelMap, visit: (target: number, source: number) => void): void {
+  const { channels, width, channelStride, rowStride, columnStride } = image
+  const feature = (pixel: number) => Math.floor(pixel / width) * rowStride + (pixel % width) * columnStride
+  for (let pixel = 0; pixel < map.length; pixel++) {
+    const target = feature(pixel)
+    const source = map[pixel] < 0 ? -1 : feature(map[pixel])
+    for (let channel = 0; channel < channels; channel++) {
+      const at = channel * channelStride
+      visit(target + at, source < 0 ? -1 : source + at)
+    }
+  }
+}
+
+/** Convolves each channel with the same kernel along rows and along columns, in place. Beyond the edge all is zero. */
+export function blur(values: Float32Array, image: ImageLayout, kernel: Float32Array): void {
+  const { channels, height, width, channelStride, rowStride, columnStride } = image
+  const line = new Float32Array(Math.max(height, width))
+  for (let channel = 0; channel < channels; channel++) {
+    const start = channel * channelStride
+    for (let row = 0; row < height; row++) {
+      convolve(values, { start: start + row * rowStride, stride: columnStride, length: width }, kernel, line)
+    }
+    for (let column = 0; column < width; column++) {
+      convolve(values, { start: start + column * columnStride, stride: rowStride, length: height }, kernel, line)
+    }
+  }
+}
+
+interface Line {
+  readonly start: number
+  readonly stride: number
+  readonly length: number
+}
+
+function convolve(
+  values: Float32Array,
+  { start, stride, length }: Line,
+  kernel: Float32Array,
+  line: Float32Array,
+): void {
+  const half = kernel.length >> 1
+  for (let i = 0; i < length; i++) {
+    let sum = 0
+    for (let k = Math.max(0, half - i); k < kernel.length && i + k - half < length; k++) {
+      sum += kernel[k] * values[start + (i + k - half) * stride]
+    }
+    line[i] = sum
+  }
+  for (let i = 0; i < length; i++) values[start + i * stride] = line[i]
+}

@@ -19,7 +19,8 @@ import { fmn } from './fmn.js'
 import { geoda } from './geoda.js'
 import { hopSkipJump } from './hop-skip-jump.js'
 import { jsma } from './jsma.js'
-import { miFgsm, niFgsm } from './momentum.js'
+import { miFgsm, niFgsm, siNiFgsm, vmiFgsm } from './momentum.js'
+import { diFgsm, tiFgsm } from './momentum-images.js'
 import { nes } from './nes.js'
 import { gaussianNoise, uniformNoise } from './noise.js'
 import { pgd } from './pgd.js'
@@ -74,6 +75,10 @@ const all = [
   rFgsm,
   miFgsm,
   niFgsm,
+  diFgsm,
+  tiFgsm,
+  siNiFgsm,
+  vmiFgsm,
 ] as readonly unknown[] as readonly Attack[]
 
 export const attacks: ReadonlyMap<string, Attack> = new Map(all.map(attack => [attack.name, attack]))

@@ -9,13 +9,15 @@ interface Suite {
   readonly description: string
   /** Whether the result may stand beside published ones; if not, the result says so. */
   readonly complete: boolean
+  /** Made for attacks on surrogates, and pointless without. */
+  readonly needsSurrogates?: boolean
   readonly attacks: readonly PlannedAttack[]
 }
 
 const named = (name: string, options: object = {}): PlannedAttack => ({ name, options })
 
-/** Attacks and settings of AutoAttack (auto-attack a392200) for `standard` and `plus`. */
-export const suites: ReadonlyMap<string, Suite> = new Map([
+/** Attacks and settings of AutoAttack (auto-attack a392200) for `standard`, `rand` and `plus`. */
+export const suites: ReadonlyMap<string, Suite> = new Map<string, Suite>([
   [
     'quick',
     {
@@ -33,6 +35,14 @@ export const suites: ReadonlyMap<string, Suite> = new Map([
     },
   ],
   [
+    'rand',
+    {
+      description: 'for models that draw at random: APGD-CE and APGD-DLR, every gradient the mean of 20',
+      complete: true,
+      attacks: [named('apgd-ce', { restarts: 1, eot: 20 }), named('apgd-dlr', { restarts: 1, eot: 20 })],
+    },
+  ],
+  [
     'plus',
     {
       description: 'standard with 5 restarts, and APGD-DLR and untargeted FAB besides',
@@ -45,6 +55,15 @@ export const suites: ReadonlyMap<string, Suite> = new Map([
         named('apgd-t'),
         named('fab-t'),
       ],
+    },
+  ],
+  [
+    'transfer',
+    {
+      description: 'attacks made to transfer, crafted on the surrogates: for an adversary without the model',
+      complete: false,
+      needsSurrogates: true,
+      attacks: [named('mi-fgsm'), named('ti-fgsm'), named('di-fgsm'), named('si-ni-fgsm'), named('vmi-fgsm')],
     },
   ],
 ])

@@ -3,8 +3,10 @@ import { resolve } from 'node:path'
 import { attacks as attackTable } from '../attacks/index.js'
 import type { Dataset } from '../data/dataset.js'
 import { RobustlyError } from '../errors.js'
+import { usualDraws } from '../evaluate/draws.js'
 import type { DataSpace, EvaluationSpec, PlannedAttack } from '../evaluate/spec.js'
-import { planAttacks, suiteNamed } from '../evaluate/suite.js'
+import { planAttacks, suiteNamed, suites } from '../evaluate/suite.js'
+import type { ModelFacts } from '../evaluate/worker-api.js'
 import type { NormName } from '../threat/norm.js'
 import { parseEpsilon } from '../threat/threat.js'
 
@@ -29,6 +31,8 @@ export interface Question {
   readonly samples?: readonly [number, number | undefined] | undefined
   /** Default 0. */
   readonly seed?: number | undefined
+  /** How often the model is asked about a point before there is a verdict. Default: 100 where it draws at random, else once. */
+  readonly draws?: number | undefined
   readonly space?: DataSpace | undefined
   /** Range of valid values; null: unbounded. Default: [0, 1] for images, unbounded for features. */
   readonly box?: readonly [number, number] | null | undefined
@@ -47,13 +51,17 @@ export function planEvaluation(
   const norm = question.norm ?? 'Linf'
   const { suite, attacks } = chosenAttacks(question)
   const planned = planAttacks(attacks, norm)
-  checkSurrogates(question, planned)
+  checkSurrogates(question, suite, planned)
   const box = question.box === undefined ? (dataset.kind === 'image' ? ([0, 1] as const) : null) : question.box
   if (box !== null && !(box[0] < box[1] && Number.isFinite(box[0]) && Number.isFinite(box[1]))) {
     throw new RobustlyError(
       'config',
       `the box is ${box[0]}:${box[1]}, expected two finite numbers, the lower one first`,
     )
+  }
+  const { draws } = question
+  if (draws !== undefined && (!Number.isSafeInteger(draws) || draws < 1)) {
+    throw new RobustlyError('config', `${draws} draws were asked for, expected a whole number of one or more`)
   }
   const seed = question.seed ?? 0
   if (!Number.isSafeInteger(seed) || seed < 0) {
@@ -73,8 +81,10 @@ export function specOf(
   question: Question,
   plan: ReturnType<typeof planEvaluation>,
   hashes: { readonly model: string; readonly surrogateModels: readonly string[]; readonly data: string },
+  { randomised = false }: Pick<ModelFacts, 'randomised'>,
 ): EvaluationSpec {
   const { range, threat, suite, attacks, mode, seed } = plan
+  const draws = question.draws ?? (randomised ? usualDraws : 1)
   return {
     model: {
       path: resolve(question.model),
@@ -95,6 +105,7 @@ export function specOf(
     attacks,
     mode,
     seed,
+    ...(draws > 1 && { draws }),
   }
 }
 
@@ -117,7 +128,12 @@ function chosenAttacks({ suite, attacks }: Question): { suite: string; attacks: 
   return { suite: 'custom', attacks }
 }
 
-function checkSurrogates({ surrogateModels = [] }: Question, planned: readonly PlannedAttack[]): void {
+function checkSurrogates({ surrogateModels = [] }: Question, suite: string, planned: readonly PlannedAttack[]): void {
+  if (surrogateModels.length === 0 && suites.get(suite)?.needsSurrogates) {
+    throw new RobustlyError('usage', `the suite ${suite} needs at least one surrogate`, {
+      hint: 'Add --surrogate FILE: a model for the same classes that an adversary could have.',
+    })
+  }
   if (surrogateModels.length > 0 && !planned.some(({ name }) => attackTable.get(name)?.access === 'gradients')) {
     throw new RobustlyError('usage', 'surrogates were given, but no attack that would run on them', {
       hint: 'Add an attack by gradients made for transfer, such as --attack mi-fgsm.',
