@@ -1,14 +1,13 @@
 /** What a model is, whether it can be attacked, and whether the rewritten graph still is the model. */
 import { surrogatesIn } from '../autodiff/surrogates.js'
 import { RobustlyError } from '../errors.js'
-import { type CompiledModel, compile, prepareModel, specialise, withoutGradient } from '../model/compile.js'
+import { compile, prepareModel, specialise, withoutGradient } from '../model/compile.js'
 import { type DataSpace, planInput } from '../model/data-space.js'
-import type { ScoreSource } from '../model/score-source.js'
 import type { Graph, TypedGraph, ValueInfo } from '../onnx/graph.js'
-import { randomStream } from '../random.js'
+import { randomNodes } from '../onnx/passes/draws.js'
 import { type Engine, loadEngine } from '../runtime/engine.js'
 import { readModelFile } from '../runtime/files.js'
-import { type Shape, sizeOf } from '../tensor/tensor.js'
+import { sizeOf } from '../tensor/tensor.js'
 import { openVerifier, soleInput } from './verify.js'
 import type { ModelFacts } from './worker-api.js'
 
@@ -51,7 +50,8 @@ export async function inspectModel(path: string, options: InspectOptions = {}): 
   const surrogates = options.surrogates ?? 'on'
   const missing = withoutGradient(simple, surrogates)
   await using model = await compile(prepared, engine, { batch: 2, threads: 1, losses: [] })
-  const warnings = await compare(verifier, model, space)
+  const drawing = randomNodes(file.graph).length > 0
+  const { randomised, warnings } = await compare(verifier, model, { space, drawing })
   return {
     file: file.file,
     sha256: file.sha256,
@@ -66,6 +66,7 @@ export async function inspectModel(path: string, options: InspectOptions = {}): 
     classes: verifier.classes,
     inputShape: planInput(space, input).inputShape,
     notes: [...prepared.notes, ...(surrogates === 'on' ? surrogateNotes(simple) : [])],
+    randomised,
     warnings,
     engine: engineFacts(engine),
   }
@@ -123,52 +124,4 @@ function operatorsOf(graph: Graph, missing: ReadonlyMap<string, unknown>): Inspe
   return [...counts]
     .sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1))
     .map(([name, count]) => ({ name, count, gradient: !missing.has(name) }))
-}
-
-/**
- * Runs random samples through the file and through the rewritten graph, in different rows of a batch: they must agree, up to
- * a softmax that was cut off. Throws `model-unsupported` when they do not.
- */
-async function compare(verifier: ScoreSource, model: CompiledModel, space: DataSpace): Promise<string[]> {
-  const features = sizeOf(space.sampleShape)
-  const samples = Array.from({ length: model.batch }, (_, i) => randomSample(space.sampleShape, i))
-  samples.forEach((sample, row) => {
-    model.inputs.set(sample, row * features)
-  })
-  const all = await model.scores()
-  for (let row = 0; row < samples.length; row++) {
-    const own = all.subarray(row * model.classes, (row + 1) * model.classes)
-    const original = await verifier.scores(samples[row])
-    const again = await verifier.scores(samples[row])
-    if (original.some((value, i) => value !== again[i]))
-      return ['Two equal runs of the model differ: it is randomised, and results vary.']
-    if (!original.every(Number.isFinite)) return ['The model answers random inputs with scores that are not finite.']
-    if (!close(own, original) && !close(softmax(own), original)) {
-      throw new RobustlyError(
-        'model-unsupported',
-        'the rewritten graph does not compute what the model file computes',
-        {
-          hint: 'Please report this with the model: it is a defect of robustly, or the model depends on its batch.',
-        },
-      )
-    }
-  }
-  return []
-}
-
-function randomSample(shape: Shape, index: number): Float32Array {
-  const random = randomStream(0, index, 'inspect')
-  return Float32Array.from({ length: sizeOf(shape) }, () => random.uniform())
-}
-
-function close(a: Float32Array, b: Float32Array): boolean {
-  const scale = Math.max(1e-6, ...b.map(Math.abs))
-  return a.every((value, i) => Math.abs(value - b[i]) <= 1e-3 * scale)
-}
-
-function softmax(logits: Float32Array): Float32Array {
-  const largest = Math.max(...logits)
-  const powers = logits.map(value => Math.exp(value - largest))
-  const sum = powers.reduce((a, b) => a + b, 0)
-  return powers.map(value => value / sum)
 }

@@ -3,7 +3,6 @@
  * propose; only what this says of a point counts.
  */
 import { RobustlyError } from '../errors.js'
-import { labelOf, marginOf } from '../model/batch-model.js'
 import { applyInputPlan, type DataSpace, planInput } from '../model/data-space.js'
 import type { ScoreSource } from '../model/score-source.js'
 import { encodeModel, type ModelFunction } from '../onnx/codec/index.js'
@@ -13,6 +12,7 @@ import type { Engine } from '../runtime/engine.js'
 import { elementsFor, isNumberType, type NumberType, toFloat32, writeFloats } from '../tensor/convert.js'
 import { type DataOf, type DataType, sizeOf, type Tensor } from '../tensor/tensor.js'
 import { contains, regionOf, type ThreatModel } from '../threat/threat.js'
+import { confirmedVote } from './draws.js'
 
 export interface Judgement {
   /** The model says another class than the label, at a point inside the box. */
@@ -20,21 +20,26 @@ export interface Judgement {
   /** Misclassified, and no further than epsilon. */
   readonly adversarial: boolean
   readonly prediction: number
-  /** Score of the label minus the largest other score. */
+  /** Draws that said another class than the label. */
+  readonly wrong: number
+  /** Score of the label minus the largest other score, the mean over the draws. */
   readonly margin: number
   /** In the threat model's norm. */
   readonly distance: number
 }
 
-/** Decides about one point. Scores that are not finite never make an example adversarial. */
+/**
+ * Decides about one point, by as many draws as a model that draws at random needs. Scores that are not finite never make an
+ * example adversarial.
+ */
 export async function judge(
   verifier: Pick<ScoreSource, 'scores'>,
   threat: ThreatModel,
   sample: { readonly input: Float32Array; readonly label: number },
   point: Float32Array,
+  draws = 1,
 ): Promise<Judgement> {
-  const scores = await verifier.scores(point)
-  const prediction = labelOf(scores)
+  const { prediction, wrong, margin } = await confirmedVote(verifier, point, sample.label, draws)
   const region = regionOf({ ...threat, epsilon: Number.POSITIVE_INFINITY }, sample.input)
   const misclassified =
     prediction >= 0 &&
@@ -44,7 +49,8 @@ export async function judge(
     misclassified,
     adversarial: misclassified && contains(threat, regionOf(threat, sample.input), point),
     prediction,
-    margin: marginOf(scores, sample.label),
+    wrong,
+    margin,
     distance: threat.norm.distance(point, sample.input),
   }
 }

@@ -78,7 +78,8 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
           checkedSurrogate(model, await scout.call('facts', request, { silenceSeconds: limits.silenceSeconds })),
         )
       }
-      const spec = specOf(options, plan, { model: model.sha256, surrogateModels, data: await dataset.hash() })
+      const hashes = { model: model.sha256, surrogateModels, data: await dataset.hash() }
+      const spec = specOf(options, plan, hashes, model)
       emit({ kind: 'inspected', model, spec, data: dataset.name })
       return await intoFolder(options, { spec, model, dataset, emit }, async missing => {
         const chosen = await chooseRun(spec, { resources: options, samples: missing, scout })

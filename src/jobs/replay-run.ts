@@ -2,15 +2,17 @@
 import { join } from 'node:path'
 import { openDataset } from '../data/dataset.js'
 import { RobustlyError } from '../errors.js'
+import { refutedAtMost } from '../evaluate/draws.js'
 import { spaceOf, threatFrom } from '../evaluate/evaluator.js'
 import { decodeFloats, type SampleRecord } from '../evaluate/record.js'
+import type { EvaluationSpec } from '../evaluate/spec.js'
 import { judge, openVerifier } from '../evaluate/verify.js'
 import { labelOf, marginOf } from '../model/batch-model.js'
 import type { ScoreSource } from '../model/score-source.js'
 import { loadEngine } from '../runtime/engine.js'
 import { readModelFile } from '../runtime/files.js'
 import { sizeOf } from '../tensor/tensor.js'
-import type { ThreatModel } from '../threat/threat.js'
+import { contains, regionOf, type ThreatModel } from '../threat/threat.js'
 import { readManifest } from './manifest.js'
 import { linesOf, parseRecord } from './records.js'
 
@@ -33,7 +35,23 @@ export interface ReplayFindings {
   readonly refutations: readonly Refutation[]
   /** Lines that are no records. */
   readonly damaged: number
+  /** How verdicts on a model that draws at random were tested; absent for other models. */
+  readonly test?: DrawsTest
 }
+
+/**
+ * A verdict says that the model is wrong at a point at least half of the time. It is refuted when at most `refutedAtMost` of
+ * `draws` new draws are wrong: an exact one-sided binomial test.
+ */
+export interface DrawsTest {
+  readonly draws: number
+  readonly refutedAtMost: number
+  /** Probability of refuting any verdict of a run in which all of them hold. */
+  readonly level: number
+}
+
+const replayDraws = 200
+const level = 0.01
 
 /** Relative difference of margins that two versions of ONNX Runtime or two processors may show. */
 const marginTolerance = 1e-4
@@ -66,6 +84,7 @@ export async function replayRun(
     const [first, end] = spec.data.range
     const seen = new Uint8Array(end - first)
     const found = { confirmedAdversarial: 0, confirmedMisclassified: 0, withoutProof: 0, refuted: 0, damaged: 0 }
+    const test = spec.draws === undefined ? undefined : testFor(end - first)
     const refutations: Refutation[] = []
     let records = 0
     for (const { text } of linesOf(join(folder, 'records.jsonl'))) {
@@ -82,14 +101,14 @@ export async function replayRun(
         continue
       }
       const { inputs, labels } = await dataset.read(record.index, record.index + 1)
-      const reason = await refute(record, { verifier, threat, input: inputs, label: labels[0]!, features })
+      const reason = await refute(record, { verifier, threat, input: inputs, label: labels[0]!, features, test, spec })
       if (reason !== undefined) {
         found.refuted++
         if (refutations.length < refutationsKept) refutations.push({ index: record.index, reason })
       } else if (record.attack === null) found.confirmedMisclassified++
       else found.confirmedAdversarial++
     }
-    return { records, expected: seen.length, ...found, refutations }
+    return { records, expected: seen.length, ...found, refutations, ...(test !== undefined && { test }) }
   } finally {
     await dataset.close()
   }
@@ -101,12 +120,20 @@ interface Truth {
   readonly input: Float32Array
   readonly label: number
   readonly features: number
+  readonly test: DrawsTest | undefined
+  readonly spec: Pick<EvaluationSpec, 'draws'>
+}
+
+/** The level is shared among all samples (Bonferroni). */
+function testFor(samples: number): DrawsTest {
+  return { draws: replayDraws, refutedAtMost: refutedAtMost(replayDraws, level / samples), level }
 }
 
 /** Why a broken verdict does not hold; undefined when it does. */
 async function refute(record: SampleRecord, truth: Truth): Promise<string | undefined> {
   const { verifier, threat, input, label, features } = truth
   if (record.label !== label) return `its label is ${label}, the record says ${record.label}`
+  if (truth.test !== undefined) return refuteByDraws(record, truth, truth.test)
   if (record.attack === null) {
     const scores = await verifier.scores(input)
     const prediction = labelOf(scores)
@@ -124,6 +151,33 @@ async function refute(record: SampleRecord, truth: Truth): Promise<string | unde
     return `the model says class ${prediction}, the record says ${record.adversarialPrediction}`
   }
   return differs(record.margin, margin)
+}
+
+/** For models that draw at random: asks anew until the test cannot refute any more. */
+async function refuteByDraws(record: SampleRecord, truth: Truth, test: DrawsTest): Promise<string | undefined> {
+  const { verifier, threat, input, label, features, spec } = truth
+  const { draws = 1 } = spec
+  if (record.wrongDraws === undefined || record.wrongDraws > draws || 2 * record.wrongDraws <= draws) {
+    return `the record says that ${record.wrongDraws ?? 'none'} of ${draws} draws were wrong, which is no majority`
+  }
+  let point = input
+  if (record.attack !== null) {
+    if (record.adversarial === null) return 'the record holds no adversarial example'
+    const found = pointOf(record.adversarial)
+    if (found?.length !== features) return `the adversarial example does not hold ${features} values`
+    if (!contains(threat, regionOf(threat, input), found)) {
+      return `the adversarial example lies outside of the threat model (distance ${threat.norm.distance(found, input)})`
+    }
+    point = found
+  }
+  let wrong = 0
+  for (let draw = 0; draw < test.draws && wrong <= test.refutedAtMost; draw++) {
+    const prediction = labelOf(await verifier.scores(point))
+    if (prediction < 0) return 'the model answers with scores that are not finite'
+    if (prediction !== label) wrong++
+  }
+  if (wrong > test.refutedAtMost) return undefined
+  return `only ${wrong} of ${test.draws} new draws are wrong, where more than ${test.refutedAtMost} were to be expected`
 }
 
 function differs(recorded: number | null, margin: number): string | undefined {

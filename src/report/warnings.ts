@@ -1,7 +1,8 @@
 /** What a reader of a result must know before believing it, in sentences that say what to do next. */
 import { attacks } from '../attacks/index.js'
+import { fewDraws, usualDraws } from '../evaluate/draws.js'
 import type { Tally } from '../evaluate/metrics.js'
-import type { EvaluationSpec } from '../evaluate/spec.js'
+import type { EvaluationSpec, PlannedAttack } from '../evaluate/spec.js'
 import { printable } from '../printable.js'
 import type { ResultParts } from './result.js'
 
@@ -31,7 +32,12 @@ export function warningsOf({ tally, facts, suiteIsComplete, spec }: ResultParts)
       `${name} met nothing but zero gradients on ${samples(blind)} that it left standing: they are unattacked rather than robust. Use an attack with another loss, or one without gradients.`,
     )
   }
-  warnings.push(...maskingWarnings(tally, spec), ...lossWarnings(spec, facts.classes), ...transferWarnings(tally, spec))
+  warnings.push(
+    ...maskingWarnings(tally, spec),
+    ...lossWarnings(spec, facts.classes),
+    ...randomWarnings(spec, facts.randomised ?? false),
+    ...transferWarnings(tally, spec),
+  )
   if (!suiteIsComplete && spec.suite !== 'custom') {
     warnings.push(
       `The suite "${spec.suite}" gives a first upper bound of the robust accuracy, not one to publish: stronger attacks may break more.`,
@@ -73,6 +79,34 @@ function transferWarnings(
   if (surrogate !== undefined && surrogate.value < standard.value - suspiciousGap) {
     warnings.push(
       `The surrogates classify only ${surrogate.correct} of ${surrogate.count} samples correctly, the model ${standard.correct}: check that they take inputs as the model does (--mean, --std, --layout), or choose better ones.`,
+    )
+  }
+  return warnings
+}
+
+/** What the chosen attacks and draws are worth on a model that draws at random, and on one that does not. */
+function randomWarnings({ attacks: planned, suite, draws = 1 }: EvaluationSpec, randomised: boolean): string[] {
+  if (!randomised) {
+    return suite === 'rand'
+      ? [
+          'The suite "rand" takes every gradient 20 times on a model that always gives the same answer: "standard" is stronger, and no slower.',
+        ]
+      : []
+  }
+  const averages = ({ name, options }: PlannedAttack) =>
+    attacks.get(name)?.access !== 'gradients' || ((options ?? {}) as { readonly eot?: number }).eot! > 1
+  const warnings = [
+    `The model draws at random: a point counts as misclassified when most of ${draws} draws are wrong, and another run may differ by some samples.`,
+  ]
+  const single = planned.filter(attack => !averages(attack)).map(({ name }) => name)
+  if (single.length > 0) {
+    warnings.push(
+      `${single.join(', ')} took each gradient from a single draw, which says little where draws differ: evaluate with --suite rand, or with attacks that average (--attack apgd-ce:eot=20).`,
+    )
+  }
+  if (draws < fewDraws) {
+    warnings.push(
+      `${draws === 1 ? 'One draw decides' : `${draws} draws decide`} little: give --draws ${usualDraws} or more.`,
     )
   }
   return warnings

@@ -30,6 +30,7 @@ interface Options {
   individual?: boolean
   samples?: [number, number | undefined]
   seed: number
+  draws?: number
   mean?: number[]
   std?: number[]
   layout?: 'NCHW' | 'NHWC'
@@ -91,6 +92,11 @@ function addOptions(command: Command): void {
     .option('--individual', 'run every attack on every sample')
     .option('--samples <start:end>', 'which samples (default: all)', parse.range)
     .addOption(new Option('--seed <number>', 'seed of all random numbers').argParser(parse.whole(0)).default(0))
+    .option(
+      '--draws <number>',
+      'how often a model that draws at random is asked about a point; most must be wrong (default: 100)',
+      parse.whole(1),
+    )
     .optionsGroup('How data enter the model:')
     .option('--mean <numbers>', 'subtracted per channel', parse.numbers)
     .option('--std <numbers>', 'divided by, per channel', parse.numbers)
@@ -179,6 +185,7 @@ function question(model: string, options: Options) {
     individual: options.individual,
     samples: options.samples,
     seed: options.seed,
+    draws: options.draws,
     space: { ...(mean && { mean }), ...(std && { std }), ...(layout && { layout }) },
     box: options.box,
     allowHardlinks: options.allowHardlinks,

@@ -59,7 +59,15 @@ function describe(findings: ReplayFindings, unicode: boolean): string {
   const lines = rows.map(([text, count]) => `  ${grouped(count).padStart(width)}  ${text}`)
   const sign = unicode ? '·' : '-'
   const reasons = findings.refutations.map(({ index, reason }) => `    ${sign} sample ${index}: ${printable(reason)}`)
+  const { test } = findings
+  const how =
+    test === undefined
+      ? []
+      : [
+          `  The model draws at random: a verdict is refuted when at most ${test.refutedAtMost} of ${test.draws} new draws are wrong`,
+          `  (binomial test of "wrong at least half of the time"; ${test.level * 100} % for the whole run).`,
+        ]
   const verdict =
     refuted + damaged > 0 ? 'The run does not hold.' : 'Every broken verdict holds on the original model file.'
-  return `\n${[...lines, ...reasons, '', `  ${verdict}`].join('\n')}\n`
+  return `\n${[...lines, ...reasons, '', ...how, `  ${verdict}`].join('\n')}\n`
 }
