@@ -8,6 +8,7 @@ import { randomNodes } from '../onnx/passes/draws.js'
 import { type Engine, loadEngine } from '../runtime/engine.js'
 import { readModelFile } from '../runtime/files.js'
 import { sizeOf } from '../tensor/tensor.js'
+import { compare } from './compare.js'
 import { openVerifier, soleInput } from './verify.js'
 import type { ModelFacts } from './worker-api.js'
 
@@ -21,6 +22,7 @@ export interface InspectOptions {
 }
 
 export interface InspectedModel extends ModelFacts {
+  readonly parameters: number
   /** File name only. */
   readonly file: string
   readonly sha256: string

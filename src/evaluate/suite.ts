@@ -43,14 +43,6 @@ export const suites: ReadonlyMap<string, Suite> = new Map<string, Suite>([
     },
   ],
   [
-    'rand',
-    {
-      description: 'for models that draw at random: APGD-CE and APGD-DLR, every gradient the mean of 20',
-      complete: true,
-      attacks: [named('apgd-ce', { restarts: 1, eot: 20 }), named('apgd-dlr', { restarts: 1, eot: 20 })],
-    },
-  ],
-  [
     'plus',
     {
       description: 'standard with 5 restarts, and APGD-DLR and untargeted FAB besides',

@@ -4,10 +4,8 @@ import { attacks as attackTable } from '../attacks/index.js'
 import type { Dataset } from '../data/dataset.js'
 import { RobustlyError } from '../errors.js'
 import { usualDraws } from '../evaluate/draws.js'
-import { usualDraws } from '../evaluate/draws.js'
 import type { DataSpace, EvaluationSpec, PlannedAttack } from '../evaluate/spec.js'
 import { planAttacks, suiteNamed, suites } from '../evaluate/suite.js'
-import type { ModelFacts } from '../evaluate/worker-api.js'
 import type { ModelFacts } from '../evaluate/worker-api.js'
 import type { NormName } from '../threat/norm.js'
 import { parseEpsilon } from '../threat/threat.js'
@@ -60,10 +58,6 @@ export function planEvaluation(
       'config',
       `the box is ${box[0]}:${box[1]}, expected two finite numbers, the lower one first`,
     )
-  }
-  const { draws } = question
-  if (draws !== undefined && (!Number.isSafeInteger(draws) || draws < 1)) {
-    throw new RobustlyError('config', `${draws} draws were asked for, expected a whole number of one or more`)
   }
   const { draws } = question
   if (draws !== undefined && (!Number.isSafeInteger(draws) || draws < 1)) {
