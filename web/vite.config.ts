@@ -46,6 +46,8 @@ export default defineConfig({
     outDir: fileURLToPath(new URL('../node_modules/.cache/robustly-web', import.meta.url)),
     emptyOutDir: true,
     target: 'es2022',
+    // light-dark() stays what it is.
+    cssTarget: ['chrome123', 'firefox120', 'safari17.5'],
     reportCompressedSize: false,
     modulePreload: false,
   },

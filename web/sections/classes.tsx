@@ -1,0 +1,52 @@
+/** Accuracy class by class: averages hide the class that always breaks. */
+import { rate } from '../../src/evaluate/metrics.js'
+import { type ClassCounts, classCounts } from '../data/derive.js'
+import type { Run } from '../data/report.js'
+import { grouped, percent } from '../data/words.js'
+import { EachRun } from '../parts/runs.js'
+import { intervalText, RateBar } from '../parts/share.js'
+import { type DataColumn, DataTable } from '../parts/table.js'
+import type { Section } from './section.js'
+
+export const classes: Section = {
+  id: 'classes',
+  title: 'Class by class',
+  shows: ({ runs }) => runs.some(({ records }) => records !== null),
+  component: ({ report: { runs } }) => (
+    <EachRun runs={runs.filter(({ records }) => records !== null)}>{run => <Classes run={run} />}</EachRun>
+  ),
+}
+
+function Classes({ run }: { readonly run: Run }) {
+  const rows = classCounts(run.records!)
+  const weakest = rows.reduce((worst, row) => (row.standing / row.count < worst.standing / worst.count ? row : worst))
+  const columns: DataColumn<ClassCounts>[] = [
+    { title: 'Class', cell: row => run.className(row.label), order: row => row.label },
+    { title: 'Samples', cell: row => grouped(row.count), numeric: true, order: row => row.count },
+    {
+      title: 'Standard accuracy',
+      cell: row => <RateBar rate={rate(row.correct, row.count)} tone="standard" />,
+      order: row => row.correct / row.count,
+    },
+    {
+      title: 'Robust accuracy',
+      cell: row => <RateBar rate={rate(row.standing, row.count)} tone="robust" />,
+      order: row => row.standing / row.count,
+    },
+    { title: '95 % interval', cell: row => intervalText(rate(row.standing, row.count).interval), numeric: true },
+    {
+      title: 'Most often taken for',
+      cell: ({ mistakenFor }) =>
+        mistakenFor === null ? '–' : `${run.className(mistakenFor.label)} (${grouped(mistakenFor.count)})`,
+    },
+  ]
+  return (
+    <>
+      <p>
+        The weakest class is {run.className(weakest.label)}: {percent(weakest.standing / weakest.count, 1)} of its{' '}
+        {grouped(weakest.count)} {run.noun}s stand. The thin lines are 95 % intervals.
+      </p>
+      <DataTable caption={`Accuracy by class, ${run.name}`} columns={columns} rows={rows} />
+    </>
+  )
+}

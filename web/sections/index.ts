@@ -1,0 +1,28 @@
+/** The table of sections, in the order of the page. */
+import { cascade } from './cascade.js'
+import { classes } from './classes.js'
+import { comparison } from './comparison.js'
+import { confusions } from './confusion.js'
+import { distanceCurves, queryCurves } from './curves.js'
+import { diagnostics } from './diagnostics.js'
+import { distributions } from './distributions.js'
+import { gallery } from './gallery.js'
+import { provenance } from './provenance.js'
+import type { Section } from './section.js'
+import { threat } from './threat.js'
+import { warnings } from './warnings.js'
+
+export const sections: readonly Section[] = [
+  warnings,
+  comparison,
+  cascade,
+  distanceCurves,
+  queryCurves,
+  diagnostics,
+  classes,
+  confusions,
+  distributions,
+  gallery,
+  threat,
+  provenance,
+]
