@@ -7,8 +7,8 @@
  * by one; random starts of later restarts lie within half the distance found so far.
  */
 import { z } from 'zod'
-import { type HyperplaneNorm, hyperplaneSpace, stepOntoHyperplane } from '../threat/hyperplane.js'
-import { clampToBox } from '../threat/norm.js'
+import { biasedSteps } from '../threat/biased-step.js'
+import type { HyperplaneNorm } from '../threat/hyperplane.js'
 import { regionOf, type ThreatModel } from '../threat/threat.js'
 import { askLabel, defineAttack, type Sample, type Steps } from './attack.js'
 import { nearestBoundary } from './boundary.js'
@@ -80,47 +80,13 @@ export function* approach(run: Run, point: Float32Array): Steps<'gradients', voi
   const { sample, threat, options, nearest } = run
   const { input } = sample
   const norm = threat.norm.name as HyperplaneNorm
-  const box = boxOf(sample, threat)
-  const space = hyperplaneSpace(norm, box)
-  const fromPoint = new Float64Array(input.length)
-  const fromInput = new Float64Array(input.length)
+  const step = biasedSteps(norm, boxOf(sample, threat), options)
 
-  for (let step = 0; step < options.steps; step++) {
+  for (let k = 0; k < options.steps; k++) {
     const { value, normal } = yield* nearestBoundary(sample, run.targets, norm, point)
-    const here = Math.max(stepOntoHyperplane(space, point, normal, value, fromPoint), 1e-8)
-    const there = Math.max(
-      stepOntoHyperplane(space, input, normal, valueAt(input, point, normal, value), fromInput),
-      1e-8,
-    )
-    const alpha = Math.min(here / (here + there), options.alphaMax)
-    blend(point, fromPoint, 1 - alpha, input, fromInput, alpha, options.overshoot)
-    clampToBox(point, box)
-
+    step(point, normal, value)
     const { label } = yield* askLabel(point)
     if (nearest.offer(point, label)) contract(point, input, options.backward)
-  }
-}
-
-// Loops over the features stand outside of the generator, which the compiler does not make fast.
-
-/** The linear function with this value and gradient at `from`, at another point. */
-function valueAt(point: Float32Array, from: Float32Array, gradient: Float32Array, value: number): number {
-  for (let i = 0; i < point.length; i++) value += gradient[i] * (point[i] - from[i])
-  return value
-}
-
-/** point = weight (point + overshoot step) + otherWeight (other + overshoot otherStep) */
-function blend(
-  point: Float32Array,
-  step: Float64Array,
-  weight: number,
-  other: Float32Array,
-  otherStep: Float64Array,
-  otherWeight: number,
-  overshoot: number,
-): void {
-  for (let i = 0; i < point.length; i++) {
-    point[i] = weight * (point[i] + overshoot * step[i]) + otherWeight * (other[i] + overshoot * otherStep[i])
   }
 }
 

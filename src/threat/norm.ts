@@ -71,8 +71,19 @@ export function boxBounds(center: Float32Array, box: Box): { low: Float32Array; 
   return { low: bound(center.length, box.low), high: bound(center.length, box.high) }
 }
 
+/** One array for all searches with the same bound: hundreds of copies would not stay in the processor's cache. Never written to. */
+const constants = new Map<string, Float32Array>()
+
 function bound(length: number, value: number | Float32Array): Float32Array {
-  return typeof value === 'number' ? new Float32Array(length).fill(value) : value
+  if (typeof value !== 'number') return value
+  const key = `${length} ${value}`
+  const known = constants.get(key)
+  if (known !== undefined) return known
+  // Few of them are ever in use at a time.
+  if (constants.size >= 16) constants.clear()
+  const made = new Float32Array(length).fill(value)
+  constants.set(key, made)
+  return made
 }
 
 export function clampToBox(point: Float32Array, { low, high }: Region): void {
