@@ -1,5 +1,6 @@
 /** What each decision costs where a model is asked over a network: rows, requests, tries and time by sample and attack. */
 import type { RowAccount } from '../model/batch-model.js'
+import type { ScoreSource } from '../model/score-source.js'
 
 export interface DecisionCost {
   readonly sample: number
@@ -48,6 +49,35 @@ export function startLedger(): Ledger {
       if (cost === undefined) return undefined
       const { last: _, ...rest } = cost
       return { ...rest, milliseconds: Math.round(rest.milliseconds) }
+    },
+  }
+}
+
+/** A source that puts the cost of its answers down for what is being decided. Asked one sample at a time. */
+export interface Watched extends Pick<ScoreSource, 'scores'> {
+  /** What the next questions are about. */
+  about(sample: number, attack: string | null): void
+  /** Why an answer to one of them is missing. */
+  readonly problem: string | undefined
+}
+
+export function watched(source: ScoreSource, ledger: Ledger): Watched {
+  let subject: readonly [number, string | null] = [-1, null]
+  let problem: string | undefined
+  return {
+    about(sample, attack) {
+      subject = [sample, attack]
+      problem = undefined
+    },
+    async scores(samples) {
+      const scores = await source.scores(samples)
+      const account = source.account?.(0)
+      if (account !== undefined) ledger.add(...subject, account)
+      problem ??= account?.problem
+      return scores
+    },
+    get problem() {
+      return problem
     },
   }
 }

@@ -10,6 +10,7 @@ import { type BatchModel, labelOf } from '../model/batch-model.js'
 import type { DataSpace } from '../model/data-space.js'
 import { loadEngine } from '../runtime/engine.js'
 import { norms, type ThreatModel } from '../threat/threat.js'
+import { startLedger, watched } from './costs.js'
 import { vote } from './draws.js'
 import { type Attempt, encodeFloats, type SampleRecord } from './record.js'
 import type { DataSpec, PlannedAttack, ThreatSpec } from './spec.js'
@@ -19,6 +20,8 @@ import type { Evaluator, EvaluatorOptions } from './worker-api.js'
 
 /** Milliseconds between reports of the time spent: each crosses to another process, which costs as much as some queries. */
 const reportEvery = 200
+
+const notFinite = 'the model answered with scores that are not finite'
 
 /** A sample on its way through the attacks. */
 interface Journey {
@@ -33,6 +36,8 @@ interface Journey {
   readonly attempts: Attempt[]
   /** The nearest verified adversarial example so far. */
   best: Found | undefined
+  /** Why a point of the current search could not be verified. */
+  doubt: string | undefined
   error: string | null
 }
 
@@ -89,6 +94,9 @@ async function evaluatorOver(
   const target = await openTarget(spec, { engine, space, plan })
   opened.push(async () => target[Symbol.asyncDispose]())
   const { verifier, model, surrogate } = target
+  const ledger = startLedger()
+  const asked = watched(verifier, ledger)
+  const tellsMargins = verifier.answers !== 'labels'
   const chosen = spec.attacks.map(plannedSearch)
   const threat = threatFrom(spec.threat)
   const { draws = 1 } = spec
@@ -108,29 +116,39 @@ async function evaluatorOver(
     const surrogateLabels = surrogate === undefined ? undefined : await labelsOf(surrogate, inputs)
     for (let i = 0; i < end - start; i++) {
       const input = inputs.slice(i * features, (i + 1) * features)
-      const clean = await vote(verifier, input, labels[i], draws)
+      asked.about(start + i, null)
+      const clean = await vote(asked, input, labels[i], draws)
+      putDown(start + i, null)
       const journey: Journey = {
         index: start + i,
         input,
         label: labels[i],
         prediction: clean.prediction,
         surrogatePrediction: surrogateLabels?.[i],
-        margin: clean.margin,
+        margin: tellsMargins ? clean.margin : Number.NaN,
         wrongDraws: draws > 1 ? clean.wrong : undefined,
         attempts: [],
         best: undefined,
+        doubt: undefined,
         error: null,
       }
-      if (journey.prediction < 0) options.record(unknown(journey, 'the model answered with scores that are not finite'))
+      if (journey.prediction < 0) options.record(unknown(journey, asked.problem ?? notFinite))
       else if (journey.prediction !== journey.label) options.record(misclassified(journey))
       else ready.push(journey)
+      if (performance.now() - reported > reportEvery) report()
     }
-    options.spent(new Map())
+  }
+
+  function putDown(sample: number, attack: string | null): void {
+    const cost = ledger.close(sample, attack)
+    if (cost !== undefined) options.cost?.(cost)
   }
 
   function report(): void {
     options.spent(new Map(seconds))
     seconds.clear()
+    const usage = verifier.takeUsage?.()
+    if (usage !== undefined) options.used?.(usage)
     reported = performance.now()
   }
 
@@ -163,7 +181,10 @@ async function evaluatorOver(
 
   async function judged(search: Search, point: Float32Array): Promise<boolean> {
     const journey = journeys.get(search.sample.index)!
-    const { misclassified, wrong, ...judgement } = await judge(verifier, threat, journey, point, draws)
+    asked.about(journey.index, search.attack.name)
+    const { misclassified, wrong, ...judgement } = await judge(asked, threat, journey, point, draws)
+    if (asked.problem !== undefined) journey.doubt = asked.problem
+    if (!tellsMargins) judgement.margin = Number.NaN
     const wrongDraws = draws > 1 ? wrong : undefined
     if (misclassified)
       found.set(journey.index, { ...judgement, attack: search.attack.name, point: point.slice(), wrongDraws })
@@ -175,16 +196,19 @@ async function evaluatorOver(
     const last = found.get(journey.index)
     found.delete(journey.index)
     const hit = outcome.status === 'hit' ? last : undefined
+    const doubt = outcome.status === 'exhausted' ? journey.doubt : undefined
+    journey.doubt = undefined
+    putDown(journey.index, search.attack.name)
     journey.attempts.push({
       attack: search.attack.name,
-      status: outcome.status,
+      status: doubt === undefined ? outcome.status : 'error',
       queries: { ...outcome.queries },
       zeroGradients: outcome.zeroGradients,
       transfer: outcome.transfer,
       distance: (search.attack.kind === 'minimum' ? last : hit)?.distance ?? null,
     })
     if (hit !== undefined && (journey.best === undefined || hit.distance < journey.best.distance)) journey.best = hit
-    if (outcome.error !== undefined) journey.error = outcome.error
+    journey.error = outcome.error ?? doubt ?? journey.error
     const goesOn = spec.mode === 'individual' || (journey.best === undefined && journey.error === null)
     const next = goesOn ? searchFor(journey) : undefined
     if (next !== undefined) return next
@@ -213,6 +237,7 @@ async function evaluatorOver(
         more,
         judge: judged,
         decided,
+        answered: ({ sample, attack }, account) => ledger.add(sample.index, attack.name, account),
         spent(attack, time) {
           seconds.set(attack, (seconds.get(attack) ?? 0) + time)
         },

@@ -1,8 +1,9 @@
 /** What a model is and whether it can be attacked. Runs inside a worker process: a model may crash whoever loads it. */
 import { openDataset } from '../data/dataset.js'
+import { type InspectedEndpoint, inspectEndpoint } from '../evaluate/endpoint-facts.js'
 import { spaceOf } from '../evaluate/evaluator.js'
 import { type InspectedModel, inspectModel } from '../evaluate/facts.js'
-import type { FactsRequest } from './worker-protocol.js'
+import type { EndpointRequest, FactsRequest } from './worker-protocol.js'
 
 /** Throws what reading and running the model throws. */
 export async function findFacts({
@@ -21,6 +22,17 @@ export async function findFacts({
   const dataset = await openDataset(data.path, { verify: false })
   try {
     return await inspectModel(model, { ...options, space: spaceOf(data.space, dataset) })
+  } finally {
+    await dataset.close()
+  }
+}
+
+/** Throws what keeps the endpoint from being asked. */
+export async function findEndpointFacts({ data, ...request }: EndpointRequest): Promise<InspectedEndpoint> {
+  if (data === undefined) return inspectEndpoint(request)
+  const dataset = await openDataset(data.path, { verify: false })
+  try {
+    return await inspectEndpoint({ ...request, space: spaceOf(data.space, dataset) })
   } finally {
     await dataset.close()
   }

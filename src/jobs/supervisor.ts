@@ -5,10 +5,12 @@
  * alone is given up with the reason.
  */
 import { RobustlyError } from '../errors.js'
+import type { DecisionCost } from '../evaluate/costs.js'
 import type { SampleRecord } from '../evaluate/record.js'
 import type { EvaluationSpec } from '../evaluate/spec.js'
 import type { WorkerPlan } from '../evaluate/worker-api.js'
 import { type Client, connect } from '../runtime/channel.js'
+import type { Usage } from '../runtime/http/usage.js'
 import { startModelWorker, type WorkerLimits, type WorkerProtocol } from './worker-protocol.js'
 
 export interface SuperviseOptions {
@@ -26,6 +28,11 @@ export interface SuperviseOptions {
   givenUp(index: number, error: string): Promise<void>
   /** Wall seconds by attack since the last call, of one worker. */
   spent(seconds: ReadonlyMap<string, number>): void
+  /** Of an endpoint: what a decision has cost, and what was used since the last call. */
+  cost?(cost: DecisionCost): void
+  used?(usage: Usage): void
+  /** The plan of a worker that starts now; default: `plan`. */
+  planNow?(): WorkerPlan
   notice(text: string): void
   /** A worker has done all its work: its seconds inside ONNX Runtime, and all of them. */
   finished(time: { readonly runtimeSeconds: number; readonly wallSeconds: number }): void
@@ -103,7 +110,7 @@ export async function supervise(options: SuperviseOptions): Promise<void> {
     let closed = false
     try {
       take(first)
-      await client.call('start', { spec, plan }, { silenceSeconds })
+      await client.call('start', { spec, plan: options.planNow?.() ?? plan }, { silenceSeconds })
       started = true
       const began = performance.now()
       const done = client.call('run', null, { onProgress, silenceSeconds })
@@ -152,6 +159,8 @@ export async function supervise(options: SuperviseOptions): Promise<void> {
       if (failure !== undefined) return
       try {
         if (progress.seconds !== undefined) options.spent(progress.seconds)
+        if (progress.cost !== undefined) options.cost?.(progress.cost)
+        if (progress.usage !== undefined) options.used?.(progress.usage)
         if (progress.record !== undefined) recorded(progress.record)
       } catch (error) {
         fail(error)

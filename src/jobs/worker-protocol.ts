@@ -1,11 +1,16 @@
 /** What a worker process can be asked to do, and how one is started. */
 
+import type { DecisionCost } from '../evaluate/costs.js'
+import type { InspectedEndpoint } from '../evaluate/endpoint-facts.js'
 import type { InspectedModel } from '../evaluate/facts.js'
 import type { SampleRecord } from '../evaluate/record.js'
 import type { DataSpace, EvaluationSpec } from '../evaluate/spec.js'
 import type { WorkerPlan } from '../evaluate/worker-api.js'
+import type { Mapping } from '../model/endpoint/schema.js'
 import { type Client, connect } from '../runtime/channel.js'
 import type { RuntimeDescription } from '../runtime/doctor.js'
+import type { Access } from '../runtime/http/access.js'
+import type { Usage } from '../runtime/http/usage.js'
 import { compiledEntry, startWorker, type WorkerProcess } from '../runtime/process.js'
 import type { ReplayFindings, ReplayRequest } from './replay-run.js'
 
@@ -24,9 +29,25 @@ export interface FactsRequest {
   readonly data?: { readonly path: string; readonly space: DataSpace } | undefined
 }
 
+export interface EndpointRequest extends Pick<FactsRequest, 'engine' | 'data'> {
+  readonly url: string
+  readonly mapping: Mapping
+  readonly access: Access
+}
+
+/** Of a run: what comes while it goes on. */
+export interface RunProgress {
+  readonly record?: SampleRecord
+  readonly seconds?: ReadonlyMap<string, number>
+  /** What a decision has cost, and what was used since the last time: of an endpoint. */
+  readonly cost?: DecisionCost
+  readonly usage?: Usage
+}
+
 /** Plain data both ways. */
 export type WorkerProtocol = {
   facts: { params: FactsRequest; progress: never; result: InspectedModel }
+  endpoint: { params: EndpointRequest; progress: never; result: InspectedEndpoint }
   /** Cost of one sample in a gradient query, and memory of the process. */
   measure: {
     params: { spec: EvaluationSpec; plan: WorkerPlan }
@@ -38,7 +59,7 @@ export type WorkerProtocol = {
   close: { params: null; progress: never; result: null }
   run: {
     params: null
-    progress: { readonly record?: SampleRecord; readonly seconds?: ReadonlyMap<string, number> }
+    progress: RunProgress
     result: { runtimeSeconds: number }
   }
   replay: {

@@ -1,12 +1,15 @@
 /** The entry of a worker process: models are loaded and run here and nowhere else. */
 import { RobustlyError } from '../errors.js'
+import type { DecisionCost } from '../evaluate/costs.js'
 import { openEvaluator } from '../evaluate/evaluator.js'
+import type { SampleRecord } from '../evaluate/record.js'
 import type { Evaluator } from '../evaluate/worker-api.js'
 import { serve } from '../runtime/channel.js'
 import { describeRuntime } from '../runtime/doctor.js'
 import { loadEngine } from '../runtime/engine.js'
+import type { Usage } from '../runtime/http/usage.js'
 import { measure } from './measure.js'
-import { findFacts } from './model-facts.js'
+import { findEndpointFacts, findFacts } from './model-facts.js'
 import { replayRun } from './replay-run.js'
 import type { WorkerProtocol } from './worker-protocol.js'
 
@@ -20,9 +23,16 @@ const seconds = new Map<string, number>()
 
 serve<WorkerProtocol>({
   facts: findFacts,
+  endpoint: findEndpointFacts,
   measure,
   async start({ spec, plan }) {
-    evaluator = await openEvaluator({ spec, plan, record: record => report({ record }), spent })
+    const listeners = {
+      record: (record: SampleRecord) => report({ record }),
+      cost: (cost: DecisionCost) => report({ cost }),
+      used: (usage: Usage) => report({ usage }),
+      spent,
+    }
+    evaluator = await openEvaluator({ spec, plan, ...listeners })
     return null
   },
   add({ start, end }) {

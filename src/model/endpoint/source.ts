@@ -100,7 +100,8 @@ interface Rows {
   readonly sent: number
 }
 
-function bodyOf(wire: Wire, plan: InputPlan, { samples, first, end, sent }: Rows): string {
+/** The body of a request for so many rows, each on its way through the plan. */
+export function bodyOf(wire: Wire, plan: InputPlan, { samples, first, end, sent }: Rows): string {
   const features = sizeOf(plan.inputShape)
   const rows = new Float32Array(sent * features)
   for (let row = 0; row < sent; row++) {
