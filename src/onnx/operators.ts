@@ -15,6 +15,7 @@ interface AttributeTypes {
   string: string
   ints: readonly number[]
   floats: readonly number[]
+  strings: readonly string[]
 }
 
 interface AttributeSpec<T extends keyof AttributeTypes, D> {
@@ -32,6 +33,8 @@ const int = <D extends number | undefined>(value: D) => ({ type: 'int', default:
 const float = <D extends number | undefined>(value: D) => ({ type: 'float', default: value }) as const
 const string = <D extends string | undefined>(value: D) => ({ type: 'string', default: value }) as const
 const ints = { type: 'ints', default: undefined } as const
+const floats = { type: 'floats', default: undefined } as const
+const strings = { type: 'strings', default: undefined } as const
 const many = Number.POSITIVE_INFINITY
 
 const unary = { inputs: [1, 1], attributes: {} } as const
@@ -58,6 +61,16 @@ const reduction = { inputs: [1, 2], attributes: { keepdims: int(1), noop_with_em
 const draw = { dtype: int(undefined), seed: float(undefined) }
 const along = (axis: number) => ({ inputs: [1, 1], attributes: { axis: int(axis) } }) as const
 
+const recurrence = {
+  activation_alpha: floats,
+  activation_beta: floats,
+  activations: strings,
+  clip: float(undefined),
+  direction: string('forward'),
+  hidden_size: int(undefined),
+  layout: int(0),
+}
+
 export const operators = {
   Abs: unary,
   Acos: unary,
@@ -76,6 +89,7 @@ export const operators = {
     attributes: { epsilon: float(1e-5), momentum: float(0.9), training_mode: int(0) },
   },
   Cast: { inputs: [1, 1], attributes: { saturate: int(1), to: int(undefined) } },
+  CastLike: { inputs: [2, 2], attributes: { saturate: int(1) } },
   Ceil: unary,
   Celu: { inputs: [1, 1], attributes: { alpha: float(1) } },
   Clip: { inputs: [1, 3], attributes: {} },
@@ -100,6 +114,7 @@ export const operators = {
   EyeLike: { inputs: [1, 1], attributes: { dtype: int(undefined), k: int(0) } },
   Flatten: { inputs: [1, 1], attributes: { axis: int(1) } },
   Floor: unary,
+  GRU: { inputs: [3, 6], attributes: { ...recurrence, linear_before_reset: int(0) } },
   Gather: { inputs: [2, 2], attributes: { axis: int(0) } },
   GatherElements: { inputs: [2, 2], attributes: { axis: int(0) } },
   GatherND: { inputs: [2, 2], attributes: { batch_dims: int(0) } },
@@ -121,6 +136,7 @@ export const operators = {
   IsInf: { inputs: [1, 1], attributes: { detect_negative: int(1), detect_positive: int(1) } },
   IsNaN: unary,
   LRN: { inputs: [1, 1], attributes: { alpha: float(1e-4), beta: float(0.75), bias: float(1), size: int(undefined) } },
+  LSTM: { inputs: [3, 8], attributes: { ...recurrence, input_forget: int(0) } },
   LayerNormalization: { inputs: [2, 3], attributes: { axis: int(-1), epsilon: float(1e-5), stash_type: int(1) } },
   LeakyRelu: { inputs: [1, 1], attributes: { alpha: float(0.01) } },
   Less: binary,
@@ -145,6 +161,7 @@ export const operators = {
   PRelu: binary,
   Pad: { inputs: [2, 4], attributes: { mode: string('constant') } },
   Pow: binary,
+  RNN: { inputs: [3, 6], attributes: recurrence },
   RandomNormal: { inputs: [0, 0], attributes: { ...draw, mean: float(0), scale: float(1), shape: ints } },
   RandomNormalLike: { inputs: [1, 1], attributes: { ...draw, mean: float(0), scale: float(1) } },
   RandomUniform: { inputs: [0, 0], attributes: { ...draw, low: float(0), high: float(1), shape: ints } },

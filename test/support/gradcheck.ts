@@ -17,7 +17,7 @@ import { bool, float32, float64, int64, type Shape, sizeOf, type Tensor, toNumbe
 export interface RowInput {
   readonly shape: Shape
   /** Default float32. */
-  readonly dtype?: 'float32' | 'int64' | 'bool'
+  readonly dtype?: 'float32' | 'int64' | 'int32' | 'bool'
   /** Floats without `values` are spread over this range, all different. Default [-1, 1]. */
   readonly domain?: readonly [number, number]
   readonly values?: readonly number[]
@@ -121,6 +121,7 @@ export function rowTensor(input: RowInput, seed: number): Tensor {
   const values = input.values ?? spread()
   if (values.length !== sizeOf(shape)) throw new RangeError(`${values.length} values for shape [${shape}]`)
   if (dtype === 'int64') return int64(values, shape)
+  if (dtype === 'int32') return { dtype, shape, data: Int32Array.from(values) }
   return dtype === 'bool' ? bool(values, shape) : float32(values, shape)
 }
 

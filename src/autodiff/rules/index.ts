@@ -11,6 +11,7 @@ import { linear } from './linear.js'
 import { logic } from './logic.js'
 import { normalization } from './normalization.js'
 import { pooling } from './pooling.js'
+import { recurrent } from './recurrent.js'
 import { reduction } from './reduction.js'
 import { selection } from './selection.js'
 import { shape } from './shape.js'
@@ -28,6 +29,7 @@ export const gradientRules: GradientRules = mergeTables(
   logic,
   normalization,
   pooling,
+  recurrent,
   reduction,
   selection,
   shape,

@@ -13,6 +13,7 @@ import { rows as linear } from './linear.rows.js'
 import { rows as logic } from './logic.rows.js'
 import { rows as normalization } from './normalization.rows.js'
 import { rows as pooling } from './pooling.rows.js'
+import { rows as recurrent } from './recurrent.rows.js'
 import { rows as reduction } from './reduction.rows.js'
 import { rows as selection } from './selection.rows.js'
 import { rows as shape } from './shape.rows.js'
@@ -30,6 +31,7 @@ const families: Readonly<Record<string, readonly Row[]>> = {
   logic,
   normalization,
   pooling,
+  recurrent,
   reduction,
   selection,
   shape,

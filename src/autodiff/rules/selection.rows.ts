@@ -89,6 +89,7 @@ export const rows: readonly Row[] = [
     inputs: [mask([1, 0], [2])],
     attributes: { to: elementTypes.float32 },
   },
+  { op: 'CastLike', shows: 'the same float', inputs: [{ shape: [2, 3] }, { shape: [], values: [1] }] },
   { op: 'Identity', shows: 'G', inputs: [{ shape: [2, 3] }] },
   { op: 'Dropout', shows: 'no mask', inputs: [{ shape: [2, 3] }] },
   {

@@ -5,7 +5,7 @@ import { positive } from '../../onnx/shapes.js'
 import { int64, type Shape, sizeOf, stridesOf, toNumbers } from '../../tensor/tensor.js'
 import type { GradientRules, RuleContext } from '../rule.js'
 
-type Selection = 'Where' | 'Gather' | 'ScatterElements' | 'Cast' | 'Identity' | 'Dropout'
+type Selection = 'Where' | 'Gather' | 'ScatterElements' | 'Cast' | 'CastLike' | 'Identity' | 'Dropout'
 
 export const selection: GradientRules<Selection> = {
   // y = a where the condition holds, c elsewhere: G there, 0 elsewhere, and the other way round
@@ -18,16 +18,8 @@ export const selection: GradientRules<Selection> = {
 
   ScatterElements: context => unscatter(context),
 
-  // y = x in another float type: G in the type of x
-  Cast({ node, b, I, G, needs }) {
-    if (isFloat(I(0))) return [b.cast(G(), I(0).dtype)]
-    if (!needs(0)) return []
-    throw new RobustlyError(
-      'model-unsupported',
-      `node "${node.name}" (Cast): the output depends on the input through ${I(0).dtype} values, which have no gradient`,
-      { hint: 'Attack this model with scores or labels only.' },
-    )
-  },
+  Cast: uncast,
+  CastLike: uncast,
 
   Identity: ({ G }) => [G()],
 
@@ -41,6 +33,17 @@ export const selection: GradientRules<Selection> = {
     }
     return [G()]
   },
+}
+
+/** y = x in another float type: G in the type of x */
+function uncast({ node, b, I, G, needs }: RuleContext<'Cast' | 'CastLike'>): Value[] {
+  if (isFloat(I(0))) return [b.cast(G(), I(0).dtype)]
+  if (!needs(0)) return []
+  throw new RobustlyError(
+    'model-unsupported',
+    `node "${node.name}" (${node.op}): the output depends on the input through ${I(0).dtype} values, which have no gradient`,
+    { hint: 'Attack this model with scores or labels only.' },
+  )
 }
 
 function isFloat(value: Value): boolean {

@@ -116,6 +116,19 @@ export class GraphCore {
     return outputs
   }
 
+  /** Emits a node of any operator as it is, over other inputs and with outputs of new names. */
+  copy(node: Node, inputs: readonly (Value | undefined)[], types: readonly (ValueType | undefined)[]): Value[] {
+    const outputs = types.map(type =>
+      type === undefined ? undefined : this.#define(this.#fresh(node.op), type.dtype, type.shape),
+    )
+    this.#nodes.push({
+      ...node,
+      inputs: inputs.map(value => value?.name ?? ''),
+      outputs: outputs.map(value => value?.name ?? ''),
+    })
+    return outputs.filter(value => value !== undefined)
+  }
+
   /** Number of nodes so far: a place that `nodesFrom` takes. */
   get position(): number {
     return this.#nodes.length

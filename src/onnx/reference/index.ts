@@ -10,6 +10,7 @@ import { linear } from './linear.js'
 import { logic } from './logic.js'
 import { normalization } from './normalization.js'
 import { pooling } from './pooling.js'
+import { recurrent } from './recurrent.js'
 import { reduction } from './reduction.js'
 import type { ReferenceRules } from './rule.js'
 import { selection } from './selection.js'
@@ -27,6 +28,7 @@ export const referenceRules: ReferenceRules = mergeTables(
   logic,
   normalization,
   pooling,
+  recurrent,
   reduction,
   selection,
   shape,

@@ -7,7 +7,7 @@ import { scatterReductions, within } from './indexing.js'
 import { broadcastTo, elementsOf, flatOf, keptAs, numbersOf, pick, placeOf, tensorOf } from './numbers.js'
 import type { ReferenceRules } from './rule.js'
 
-type Selection = 'Where' | 'Gather' | 'ScatterElements' | 'Cast' | 'Identity' | 'Dropout'
+type Selection = 'Where' | 'Gather' | 'ScatterElements' | 'Cast' | 'CastLike' | 'Identity' | 'Dropout'
 
 export const selection: ReferenceRules<Selection> = {
   Where({ input }) {
@@ -60,6 +60,8 @@ export const selection: ReferenceRules<Selection> = {
     const x = input(0)
     return [cast(x, keptAs(found))]
   },
+
+  CastLike: ({ input }) => [cast(input(0), keptAs(input(1).dtype))],
 
   Identity: ({ input }) => [input(0)],
 
