@@ -58,7 +58,7 @@ function notTheSame(): RobustlyError {
   })
 }
 
-function randomSample(shape: Shape, index: number): Float32Array {
+export function randomSample(shape: Shape, index: number): Float32Array {
   const random = randomStream(0, index, 'inspect')
   return Float32Array.from({ length: sizeOf(shape) }, () => random.uniform())
 }
