@@ -52,6 +52,41 @@ describe('randomStream', () => {
     expect(normalSquare).toBeCloseTo(1, 1.5)
   })
 
+  it('fills arrays with normal numbers: moments, tails, and the whole distribution', () => {
+    const values = new Float64Array(400_000)
+    randomStream(6, 0, 'normals').normals(values)
+    const moment = (power: number) => values.reduce((sum, value) => sum + value ** power, 0) / values.length
+    // Within five standard errors of 0, 1, 0, 3.
+    expect(Math.abs(moment(1))).toBeLessThan(5 * Math.sqrt(1 / values.length))
+    expect(Math.abs(moment(2) - 1)).toBeLessThan(5 * Math.sqrt(2 / values.length))
+    expect(Math.abs(moment(3))).toBeLessThan(5 * Math.sqrt(15 / values.length))
+    expect(Math.abs(moment(4) - 3)).toBeLessThan(5 * Math.sqrt(96 / values.length))
+    // P(X <= x) at points inside layers, at the start of the tail and beyond.
+    const known = [
+      [-3.442619855899, 2.8803e-4],
+      [-2, 0.0227501],
+      [-0.5, 0.3085375],
+      [0.1, 0.5398278],
+      [1.3, 0.9031995],
+      [3.442619855899, 1 - 2.8803e-4],
+      [4, 1 - 3.1671e-5],
+    ]
+    for (const [x, share] of known) {
+      const found = values.reduce((count, value) => (value <= x ? count + 1 : count), 0) / values.length
+      expect(Math.abs(found - share)).toBeLessThan(5 * Math.sqrt((share * (1 - share)) / values.length))
+    }
+    // Kolmogorov and Smirnov against Box and Muller.
+    const random = randomStream(7, 0, 'normals')
+    const other = Float64Array.from(values, () => random.normal()).sort()
+    values.sort()
+    let gap = 0
+    for (let i = 0, j = 0; i < values.length; i++) {
+      while (j < other.length && other[j] <= values[i]) j++
+      gap = Math.max(gap, Math.abs(i + 1 - j) / values.length)
+    }
+    expect(gap).toBeLessThan(1.95 * Math.sqrt(2 / values.length))
+  })
+
   it('draws integers in range', () => {
     fc.assert(
       fc.property(fc.nat(), fc.integer({ min: 1, max: 2 ** 32 - 1 }), (seed, count) => {

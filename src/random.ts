@@ -10,6 +10,8 @@ export interface Random {
   uniform(): number
   /** Standard normal (Box and Muller). */
   normal(): number
+  /** Fills an array with standard normal numbers, several times as fast (other ones than `normal` would draw). */
+  normals(out: Float32Array | Float64Array): void
   /** Uniform integer in 0 … count - 1, without bias. */
   integer(count: number): number
 }
@@ -50,13 +52,60 @@ export function randomStream(seed: number, sample: number, purpose: string, inde
     spare = radius * Math.sin(angle)
     return radius * Math.cos(angle)
   }
+  function normals(out: Float32Array | Float64Array): void {
+    for (let i = 0; i < out.length; i++) {
+      const bits = uint32()
+      const layer = bits & (layers - 1)
+      // 25 bits, none of them the layer's, as a number in (-1, 1).
+      const share = ((bits >> 7) + 0.5) / 2 ** 24
+      out[i] = Math.abs(share) < inner[layer] ? share * edges[layer] : outside(layer, share, uniform)
+    }
+  }
   function integer(count: number): number {
     const limit = 2 ** 32 - (2 ** 32 % count)
     let value = uint32()
     while (value >= limit) value = uint32()
     return value % count
   }
-  return { uint32, uniform, normal, integer }
+  return { uint32, uniform, normal, normals, integer }
+}
+
+/**
+ * The ziggurat: layers of equal area under the normal density, all but the ends of which lie inside it (Marsaglia and Tsang 2000, in the
+ * form of Doornik, "An improved ziggurat method to generate normal random samples", 2005). Layer i reaches to edges[i]; the lowest one
+ * is the tail beyond edges[1] with a rectangle beside it.
+ */
+const layers = 128
+const tailStart = 3.442619855899
+const layerArea = 9.91256303526217e-3
+const edges = new Float64Array(layers + 1)
+edges[0] = layerArea / Math.exp(-0.5 * tailStart ** 2)
+edges[1] = tailStart
+for (let i = 2; i < layers; i++) {
+  edges[i] = Math.sqrt(-2 * Math.log(layerArea / edges[i - 1] + Math.exp(-0.5 * edges[i - 1] ** 2)))
+}
+/** Share of each layer that lies under the density at all heights. */
+const inner = Float64Array.from({ length: layers }, (_, i) => edges[i + 1] / edges[i])
+
+/** A number for a draw that the inner part of its layer does not decide. */
+function outside(layer: number, share: number, uniform: () => number): number {
+  for (;;) {
+    if (layer === 0) {
+      for (;;) {
+        const beyond = -Math.log(1 - uniform()) / tailStart
+        if (-2 * Math.log(1 - uniform()) >= beyond * beyond) {
+          return share < 0 ? -tailStart - beyond : tailStart + beyond
+        }
+      }
+    }
+    const x = share * edges[layer]
+    const low = Math.exp(-0.5 * (edges[layer] ** 2 - x * x))
+    const high = Math.exp(-0.5 * (edges[layer + 1] ** 2 - x * x))
+    if (high + uniform() * (low - high) < 1) return x
+    layer = Math.floor(uniform() * layers)
+    share = 2 * uniform() - 1
+    if (Math.abs(share) < inner[layer]) return share * edges[layer]
+  }
 }
 
 /** Writes the block of the 128-bit counter (c0 … c3) under the 64-bit key (k0, k1). Ten rounds. */
@@ -79,15 +128,15 @@ export function philox(out: Uint32Array, c0: number, c1: number, c2: number, c3:
   out[3] = c3
 }
 
-/** Upper 32 bits of the product of two unsigned 32-bit numbers. */
+/** Upper 32 bits of the product of two unsigned 32-bit numbers, in 32-bit integer arithmetic: no sum of the parts overflows. */
 function multiplyHigh(a: number, b: number): number {
   const a0 = a & 0xffff
   const a1 = a >>> 16
   const b0 = b & 0xffff
   const b1 = b >>> 16
-  const middle = a1 * b0 + ((a0 * b0) >>> 16)
-  const cross = a0 * b1 + (middle & 0xffff)
-  return a1 * b1 + Math.floor(middle / 65536) + Math.floor(cross / 65536)
+  const middle = Math.imul(a1, b0) + (Math.imul(a0, b0) >>> 16)
+  const cross = Math.imul(a0, b1) + (middle & 0xffff)
+  return (Math.imul(a1, b1) + (middle >>> 16) + (cross >>> 16)) | 0
 }
 
 function fnv1a(text: string): number {
