@@ -477,6 +477,40 @@ describe('explicitPads', () => {
   })
 })
 
+/** Layers as PyTorch writes them for one sample: constant initial states, both directions joined by a Reshape. */
+function recurrentModels(): (readonly [string, Model])[] {
+  const gates = { LSTM: 4, GRU: 3, RNN: 1 }
+  return Object.entries(gates).map(([op, count]) => [
+    `a layer of type ${op} in both directions`,
+    {
+      input: [1, 3, 2],
+      nodes: [
+        node('Transpose', ['x'], ['t'], { perm: ints(1, 0, 2) }),
+        node(op, ['t', 'w', 'r', '', '', 'h0', ...(op === 'LSTM' ? ['h0'] : [])], ['s', 'h'], {
+          hidden_size: int(2),
+          direction: text('bidirectional'),
+        }),
+        node('Transpose', ['s'], ['u'], { perm: ints(0, 2, 1, 3) }),
+        node('Reshape', ['u', 'to'], ['v']),
+        node('Transpose', ['v'], ['a'], { perm: ints(1, 0, 2) }),
+        node('Transpose', ['h'], ['b'], { perm: ints(1, 0, 2) }),
+        node('Concat', ['a', 'c'], ['d'], { axis: int(1) }),
+        node('Flatten', ['b'], ['f']),
+        node('Flatten', ['d'], ['e']),
+        node('Concat', ['e', 'f'], ['y'], { axis: int(1) }),
+      ],
+      constants: {
+        w: numbers([2, count * 2, 2]),
+        r: numbers([2, count * 2, 2], 5),
+        h0: numbers([2, 1, 2], 7),
+        to: int64([3, 1, 4]),
+        c: numbers([1, 1, 4], 8),
+      },
+      outputShape: [1, 20],
+    },
+  ])
+}
+
 describe('symbolicBatch', () => {
   const w = numbers([12, 4])
   const flat = (target: number[]): Model => ({
@@ -529,6 +563,52 @@ describe('symbolicBatch', () => {
     [
       'Flatten from axis 0',
       { input: [1, 5], nodes: [node('Flatten', ['x'], ['y'], { axis: int(0) })], outputShape: [1, 5] },
+    ],
+    ...recurrentModels(),
+    [
+      'the last of several steps, batch second',
+      {
+        input: [1, 4, 3],
+        nodes: [
+          node('Transpose', ['x'], ['t'], { perm: ints(1, 0, 2) }),
+          node('Gather', ['t', 'last'], ['g'], { axis: int(0) }),
+          node('Reshape', ['g', 'to'], ['y']),
+        ],
+        constants: { last: int64([-1], []), to: int64([1, 3]) },
+        outputShape: [1, 3],
+      },
+    ],
+    [
+      'scores by Einsum, the batch in the second operand',
+      {
+        input: [1, 4, 3],
+        nodes: [node('Einsum', ['k', 'x'], ['e'], { equation: text('hc,btc->bht') }), node('Flatten', ['e'], ['y'])],
+        constants: { k: numbers([2, 3]) },
+        outputShape: [1, 8],
+      },
+    ],
+    [
+      'an image resized to constant sizes, and its largest places',
+      {
+        input: [1, 2, 2, 3],
+        nodes: [
+          node('Resize', ['x', '', '', 'sizes'], ['h'], { mode: text('linear') }),
+          node('ArgMax', ['h'], ['a'], { axis: int(1), keepdims: int(0) }),
+          node('Cast', ['a'], ['f'], { to: int(1) }),
+          node('Reshape', ['f', 'to'], ['y']),
+        ],
+        constants: { sizes: int64([1, 2, 4, 5]), to: int64([1, 20]) },
+        outputShape: [1, 20],
+      },
+    ],
+    [
+      'elements gathered by constant indices of one sample',
+      {
+        input: [1, 2, 3],
+        nodes: [node('GatherElements', ['x', 'i'], ['g'], { axis: int(2) }), node('Flatten', ['g'], ['y'])],
+        constants: { i: int64([2, 0, 1, 1], [1, 2, 2]) },
+        outputShape: [1, 4],
+      },
     ],
     [
       'a squeezed batch',
