@@ -22,17 +22,17 @@ export const l2: Norm = {
    */
   project(point, region) {
     const { center, epsilon, low, high } = region
-    if (clippedLength(point, region, 1) > epsilon) {
-      const scale = scaleFor(point, region)
-      for (let i = 0; i < point.length; i++) {
-        const value = center[i] + (point[i] - center[i]) * scale
-        point[i] = value < low[i] ? low[i] : value > high[i] ? high[i] : value
-      }
-      pullInside(l2, point, region)
-    } else {
-      clampToBox(point, region)
-      pullInside(l2, point, region)
+    const sums = new Float64Array(3)
+    survey(point, center, low, high, sums)
+    const [all, free, outside] = sums
+    if (!(Math.sqrt(all) > epsilon)) {
+      if (outside > 0) clampToBox(point, region)
+      return
     }
+    const scale = outside > 0 ? scaleFor(point, region, free, outside) : epsilon / Math.sqrt(all)
+    // A little less, for rounding to float32 not to lead outside.
+    const length = shrink(point, center, scale * (1 - 2 ** -23), low, high)
+    if (length > epsilon) pullInside(l2, point, region)
   },
 
   step(point, gradient, size, out) {
@@ -59,13 +59,46 @@ export const l2: Norm = {
 
 const ascent = composedAscent(l2)
 
-/** ||clip(x + s (p - x)) - x||. */
-function clippedLength(point: Float32Array, { center, low, high }: Region, s: number): number {
+/**
+ * sums: the squared distance of clip(p) to the center, added up as `distance` does; the part of it of features inside the box; the number
+ * of those outside.
+ */
+function survey(
+  point: Float32Array,
+  center: Float32Array,
+  low: Float32Array,
+  high: Float32Array,
+  sums: Float64Array,
+): void {
+  let all = 0
+  let free = 0
+  let outside = 0
+  for (let i = 0; i < point.length; i++) {
+    const x = point[i]
+    if (x < low[i] || x > high[i]) {
+      const difference = (x < low[i] ? low[i] : high[i]) - center[i]
+      all += difference * difference
+      outside++
+    } else {
+      const difference = x - center[i]
+      all += difference * difference
+      free += difference * difference
+    }
+  }
+  sums[0] = all
+  sums[1] = free
+  sums[2] = outside
+}
+
+/** Replaces p by clip(x + s (p - x)); gives its distance to the center. */
+function shrink(point: Float32Array, center: Float32Array, s: number, low: Float32Array, high: Float32Array): number {
   let sum = 0
   for (let i = 0; i < point.length; i++) {
-    const value = center[i] + (point[i] - center[i]) * s
-    const difference = (value < low[i] ? low[i] : value > high[i] ? high[i] : value) - center[i]
-    sum += difference * difference
+    const x = center[i]
+    const scaled = x + (point[i] - x) * s
+    const value = Math.fround(scaled < low[i] ? low[i] : scaled > high[i] ? high[i] : scaled)
+    point[i] = value
+    sum += (value - x) * (value - x)
   }
   return Math.sqrt(sum)
 }
@@ -73,20 +106,25 @@ function clippedLength(point: Float32Array, { center, low, high }: Region, s: nu
 /**
  * The s in (0, 1) with clipped length epsilon. With the features that clip at s held, the rest must make up the length:
  * s' = sqrt((epsilon² - held²) / free²). Since features only start to clip as s grows, s rises to the answer, and stops when
- * no further feature clips: a handful of passes.
+ * no further feature clips. Only features that clip at s = 1 are looked at one by one; `free` is the squared length of the others.
  */
-function scaleFor(point: Float32Array, { center, epsilon, low, high }: Region): number {
+function scaleFor(point: Float32Array, { center, epsilon, low, high }: Region, free: number, outside: number): number {
+  const differences = new Float64Array(outside)
+  const rooms = new Float64Array(outside)
+  for (let i = 0, k = 0; i < point.length; i++) {
+    if (!(point[i] < low[i] || point[i] > high[i])) continue
+    differences[k] = Math.abs(point[i] - center[i])
+    rooms[k++] = Math.abs((point[i] < low[i] ? low[i] : high[i]) - center[i])
+  }
   let s = 0
   for (;;) {
     let held = 0
-    let free = 0
-    for (let i = 0; i < point.length; i++) {
-      const difference = point[i] - center[i]
-      const room = difference > 0 ? high[i] - center[i] : low[i] - center[i]
-      if (difference !== 0 && Math.abs(difference) * s > Math.abs(room)) held += room * room
-      else free += difference * difference
+    let moving = free
+    for (let k = 0; k < outside; k++) {
+      if (differences[k] * s > rooms[k]) held += rooms[k] * rooms[k]
+      else moving += differences[k] * differences[k]
     }
-    const next = free > 0 ? Math.min(1, Math.sqrt(Math.max(0, epsilon * epsilon - held) / free)) : 1
+    const next = moving > 0 ? Math.min(1, Math.sqrt(Math.max(0, epsilon * epsilon - held) / moving)) : 1
     if (next <= s * (1 + 1e-12)) return next > s ? next : s
     s = next
   }

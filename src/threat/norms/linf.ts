@@ -47,10 +47,12 @@ export const linf: Norm = {
       const x = point[i]
       const l = low[i]
       const h = high[i]
+      const both = l + h
       const stepped = x + size * sign
-      const inside = (Math.abs(stepped - l) + l + h - Math.abs(stepped - h)) * 0.5
-      const moved = x + momentum * (inside - x) + rest * (x - previous[i])
-      out[i] = (Math.abs(moved - l) + l + h - Math.abs(moved - h)) * 0.5
+      const inside = (Math.abs(stepped - l) + both - Math.abs(stepped - h)) * 0.5
+      // x + m (inside - x) + (1 - m) (x - previous)
+      const moved = momentum * inside + rest * (x + x - previous[i])
+      out[i] = (Math.abs(moved - l) + both - Math.abs(moved - h)) * 0.5
     }
   },
 
