@@ -77,6 +77,8 @@ export interface Attack<A extends Access = Access, Options = unknown> {
    * leave the ball on the way; a misclassified point inside epsilon ends the search only in a cascade.
    */
   readonly kind: 'budget' | 'minimum'
+  /** What it is when access and kind do not say it: random noise without a search. */
+  readonly family?: 'noise'
   /** Defaults, ranges and descriptions; flags, docs and forms derive from it. */
   readonly options: z.ZodType<Options>
   /** Losses that its gradient queries use on a model of so many classes; empty for attacks without gradients. */

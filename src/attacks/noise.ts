@@ -22,6 +22,7 @@ function noise(name: string, draw: (random: Random) => number) {
     access: 'labels',
     norms: ['Linf', 'L2', 'L1'],
     kind: 'budget',
+    family: 'noise',
     options: noiseOptions,
     losses: () => [],
     *search(sample, threat, { repeats }, random) {

@@ -21,6 +21,7 @@ export const saltAndPepper = defineAttack({
   access: 'labels',
   norms: ['L0', 'L1', 'L2'],
   kind: 'minimum',
+  family: 'noise',
   options: saltAndPepperOptions,
   losses: () => [],
   *search(sample, threat, { steps, repeats, acrossChannels }, random) {

@@ -80,14 +80,47 @@ test('counts what the records say', () => {
   expect(result.standard).toMatchObject({ correct: 4, count: 6 })
   expect(result.robust).toMatchObject({ correct: 1, count: 6 })
   expect(result.attacks).toEqual([
-    { name: 'a', attempted: 4, broken: 1, failed: 1, robustAfter: 2, blind: 1, queries: { forward: 4, gradient: 40 } },
-    { name: 'b', attempted: 2, broken: 1, failed: 0, robustAfter: 1, blind: 0, queries: { forward: 2, gradient: 20 } },
+    {
+      name: 'a',
+      attempted: 4,
+      broken: 1,
+      failed: 1,
+      robustAfter: 2,
+      alone: 0,
+      blind: 1,
+      queries: { forward: 4, gradient: 40 },
+    },
+    {
+      name: 'b',
+      attempted: 2,
+      broken: 1,
+      failed: 0,
+      robustAfter: 1,
+      alone: 0,
+      blind: 0,
+      queries: { forward: 2, gradient: 20 },
+    },
   ])
   expect(result).toMatchObject({ unknown: 2, unpredicted: 1, predictedClasses: 2, labelledClasses: 2 })
   expect(result.reasons).toEqual([
     { error: 'not finite', count: 1 },
     { error: 'time limit', count: 1 },
   ])
+})
+
+test('counts what was broken without gradients after gradients had failed, sample by sample', () => {
+  const tally = startTally({ attacks: ['apgd-ce', 'fgsm', 'square'].map(name => ({ name, options: {} })) })
+  const [hit, failed] = ['hit', 'exhausted'] as const
+  const tried = (ce: 'hit' | 'exhausted', fgsm: 'hit' | 'exhausted', square: 'hit' | 'exhausted') =>
+    tally.add(record({ attempts: [attempt('apgd-ce', ce), attempt('fgsm', fgsm), attempt('square', square)] }))
+  tried(failed, failed, hit)
+  tried(failed, hit, hit)
+  tried(hit, failed, failed)
+  tried(failed, failed, failed)
+  tally.add(record({ attempts: [attempt('square', 'hit')] }))
+  const { attacks, byGradients } = tally.result()
+  expect(attacks.map(({ alone }) => alone)).toEqual([0, 0, 1])
+  expect(byGradients).toBe(2)
 })
 
 test('keeps a bounded number of reasons', () => {

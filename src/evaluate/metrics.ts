@@ -2,6 +2,7 @@
  * Numbers from records, and from nothing else: accuracies with confidence intervals, and what each attack did. Records are
  * added one at a time; nothing grows with their number.
  */
+import { attacks } from '../attacks/index.js'
 import { RobustlyError } from '../errors.js'
 import type { Attempt, SampleRecord } from './record.js'
 import type { EvaluationSpec } from './spec.js'
@@ -28,6 +29,8 @@ export interface AttackTally {
   readonly queries: { readonly forward: number; readonly gradient: number }
   /** Of an attack on surrogates. */
   readonly transfer: Readonly<TransferTally> | undefined
+  /** Samples it broke, without gradients, that every attack with gradients that ran on them had left standing. */
+  readonly alone: number
   /** Samples it left standing on which every gradient it was given was zero. */
   readonly blind: number
 }
@@ -49,6 +52,8 @@ export interface Tally {
   readonly surrogate: Rate | undefined
   /** In the order of the plan. */
   readonly attacks: readonly AttackTally[]
+  /** Samples that at least one attack with gradients broke. */
+  readonly byGradients: number
   /** Samples without a verdict. */
   readonly unknown: number
   /** Samples for which the model's answer to the clean input is not known or not finite. */
@@ -90,8 +95,17 @@ export function startTally(spec: Pick<EvaluationSpec, 'attacks'>): {
   add(record: SampleRecord): void
   result(): Tally
 } {
-  const counts = { all: 0, correct: 0, robust: 0, surrogate: 0, surrogateCorrect: 0, unknown: 0, unpredicted: 0 }
-  const attacks = new Map(spec.attacks.map(({ name }) => [name, emptyTally(name)]))
+  const counts = {
+    all: 0,
+    correct: 0,
+    robust: 0,
+    surrogate: 0,
+    surrogateCorrect: 0,
+    unknown: 0,
+    unpredicted: 0,
+    byGradients: 0,
+  }
+  const tallies = new Map(spec.attacks.map(({ name }) => [name, emptyTally(name)]))
   const reasons = new Map<string, number>()
   const predictions = new Set<number>()
   const labels = new Set<number>()
@@ -109,19 +123,24 @@ export function startTally(spec: Pick<EvaluationSpec, 'attacks'>): {
       counts.unknown++
       countReason(reasons, record.error ?? 'no reason was recorded')
     }
+    const left = leftByGradients(record.attempts)
     for (const attempt of record.attempts) {
-      const tally = attacks.get(attempt.attack)
-      if (tally !== undefined) count(tally, attempt)
+      const tally = tallies.get(attempt.attack)
+      if (tally === undefined) continue
+      count(tally, attempt)
+      if (left && attempt.status === 'hit') tally.alone++
     }
+    if (record.attempts.some(({ attack, status }) => status === 'hit' && usesGradients(attack))) counts.byGradients++
   }
   const result = (): Tally => ({
     standard: rate(counts.correct, counts.all),
     robust: rate(counts.robust, counts.all),
     surrogate: counts.surrogate === 0 ? undefined : rate(counts.surrogateCorrect, counts.surrogate),
-    attacks: [...attacks.values()].map(tally => ({
+    attacks: [...tallies.values()].map(tally => ({
       ...tally,
       robustAfter: tally.attempted - tally.broken - tally.failed,
     })),
+    byGradients: counts.byGradients,
     unknown: counts.unknown,
     unpredicted: counts.unpredicted,
     reasons: [...reasons]
@@ -133,9 +152,19 @@ export function startTally(spec: Pick<EvaluationSpec, 'attacks'>): {
   return { add, result }
 }
 
-type Counting = { name: string; attempted: number; broken: number; failed: number; blind: number } & {
+type Counting = { name: string; attempted: number; broken: number; failed: number; alone: number; blind: number } & {
   queries: { forward: number; gradient: number }
   transfer: TransferTally | undefined
+}
+
+function usesGradients(attack: string): boolean {
+  return attacks.get(attack)?.access === 'gradients'
+}
+
+/** Whether attacks with gradients were tried, and all of them failed. */
+function leftByGradients(attempts: readonly Attempt[]): boolean {
+  const tried = attempts.filter(({ attack }) => usesGradients(attack))
+  return tried.length > 0 && tried.every(({ status }) => status === 'exhausted')
 }
 
 function emptyTally(name: string): Counting {
@@ -146,6 +175,7 @@ function emptyTally(name: string): Counting {
     failed: 0,
     queries: { forward: 0, gradient: 0 },
     transfer: undefined,
+    alone: 0,
     blind: 0,
   }
 }

@@ -5,6 +5,7 @@
 import { resolve } from 'node:path'
 import { type Dataset, openDataset } from '../data/dataset.js'
 import { RobustlyError } from '../errors.js'
+import { startDistances } from '../evaluate/distances.js'
 import type { InspectedModel } from '../evaluate/facts.js'
 import { startTally } from '../evaluate/metrics.js'
 import type { SampleRecord } from '../evaluate/record.js'
@@ -257,7 +258,11 @@ function withoutVerdict(index: number, label: number, error: string): SampleReco
 function finish(folder: RunFolder, { spec, model, dataset }: Subject, seconds: ReadonlyMap<string, number>): Result {
   folder.sort()
   const tally = startTally(spec)
-  for (const record of folder.records()) tally.add(record)
+  const distances = startDistances(spec)
+  for (const record of folder.records()) {
+    tally.add(record)
+    distances.add(record)
+  }
   const result = buildResult({
     spec,
     tally: tally.result(),
@@ -273,3 +278,4 @@ function finish(folder: RunFolder, { spec, model, dataset }: Subject, seconds: R
   folder.writeResult(`${JSON.stringify(result, null, 2)}\n`)
   return result
 }
+    distances: distances.result(),

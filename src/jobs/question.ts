@@ -25,7 +25,10 @@ export interface Question {
   /** Default quick, unless attacks are given. */
   readonly suite?: string | undefined
   readonly attacks?: readonly PlannedAttack[] | undefined
-  /** Run every attack on every sample, instead of each on what the ones before it left standing. */
+  /**
+   * Run every attack on every sample, instead of each on what the ones before it left standing. Default: only when all attacks
+   * given search the smallest distance, which then are not stopped at epsilon.
+   */
   readonly individual?: boolean | undefined
   /** First sample and the one after the last (default: to the end). Default: all. */
   readonly samples?: readonly [number, number | undefined] | undefined
@@ -71,7 +74,7 @@ export function planEvaluation(
     threat: { norm, epsilon: parseEpsilon(question.epsilon), epsilonText: question.epsilon.trim(), box },
     suite,
     attacks: planned,
-    mode: question.individual ? 'individual' : 'cascade',
+    mode: (question.individual ?? measuresDistances(suite, planned)) ? 'individual' : 'cascade',
     seed,
     range: rangeOf(question.samples, dataset),
   }
@@ -126,6 +129,10 @@ function chosenAttacks({ suite, attacks }: Question): { suite: string; attacks: 
     })
   }
   return { suite: 'custom', attacks }
+}
+
+function measuresDistances(suite: string, planned: readonly PlannedAttack[]): boolean {
+  return suite === 'custom' && planned.every(({ name }) => attackTable.get(name)?.kind === 'minimum')
 }
 
 function checkSurrogates({ surrogateModels = [] }: Question, suite: string, planned: readonly PlannedAttack[]): void {

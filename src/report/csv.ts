@@ -1,4 +1,4 @@
-/** One row for each accuracy and each attack, for spreadsheets. */
+/** One row for each accuracy, each attack, and each point of the security curve, for spreadsheets. */
 import type { Result } from './schema.js'
 
 const columns = [
@@ -27,8 +27,13 @@ export function renderCsv(result: Result): string {
     const { forward, gradient } = queries
     return ['attack', name, '', '', '', '', '', attempted, broken, failed, robustAfter, forward, gradient, seconds]
   })
+  const { quantiles, curve } = result.distances ?? { quantiles: [], curve: [] }
+  const distances = [
+    ...quantiles.map(({ share, distance }) => ['distance', `broken ${share}`, '', '', distance ?? '']),
+    ...curve.map(({ epsilon, robust }) => ['curve', `epsilon ${epsilon}`, '', '', robust]),
+  ]
   const header = [...columns, ...queryColumns]
-  return [header, ...accuracies, ...attacks]
+  return [header, ...accuracies, ...attacks, ...distances]
     .map(row => header.map((_, at) => field(row[at] ?? '')).join(','))
     .map(line => `${line}\r\n`)
     .join('')

@@ -1,7 +1,7 @@
 /** The result as Markdown, for pull requests and summaries. */
 import { printable } from '../printable.js'
 import type { Result } from './schema.js'
-import { duration, grouped, percent } from './terminal.js'
+import { duration, grouped, percent, significant } from './terminal.js'
 
 export function renderMarkdown(result: Result): string {
   const { model, data, threat, accuracy } = result
@@ -31,8 +31,31 @@ export function renderMarkdown(result: Result): string {
     '| attack | attempted | broken | left | forward queries | gradient queries | time |',
     '| --- | ---: | ---: | ---: | ---: | ---: | ---: |',
     ...attacks,
+    ...distanceLines(result),
     ...(warnings.length > 0 ? ['', '**Warnings**', '', ...warnings] : []),
   ].join('\n')}\n`
+}
+
+function distanceLines({ distances }: Result): string[] {
+  if (distances === undefined) return []
+  const { norm, median, quantiles, attacks, withoutDistance } = distances
+  const text = (value: number | null) => (value === null ? '–' : significant(value))
+  const share = (value: number | null) => (value === null ? '–' : percent(value, 1))
+  return [
+    '',
+    `Median distance ${text(median)} (${norm}, an upper bound; ${grouped(withoutDistance)} samples never broken).`,
+    '',
+    `| broken | ${quantiles.map(each => percent(each.share, 0)).join(' | ')} |`,
+    `| --- |${' ---: |'.repeat(quantiles.length)}`,
+    `| within | ${quantiles.map(each => text(each.distance)).join(' | ')} |`,
+    '',
+    '| attack | samples with a distance | median distance | optimality |',
+    '| --- | ---: | ---: | ---: |',
+    ...attacks.map(
+      ({ name, found, median: own, optimality }) =>
+        `| ${escaped(name)} | ${grouped(found)} | ${text(own)} | ${share(optimality)} |`,
+    ),
+  ]
 }
 
 /** Text from files must not become markup, a link or a mention. */

@@ -85,6 +85,46 @@ test('the closing table at 80 columns', () => {
   `)
 })
 
+const distances: Result['distances'] = {
+  norm: 'L2',
+  bound: 'upper',
+  median: 1.23456,
+  quantiles: [0.1, 0.25, 0.5, 0.75, 0.9].map((share, i) => ({ share, distance: i < 4 ? i / 3 : null })),
+  curve: [
+    { epsilon: 0, robust: 0.98 },
+    { epsilon: 0.5, robust: 0.5 },
+  ],
+  attacks: ['ddn', 'fmn'].map(name => ({ name, found: 9000, median: 1.3, optimality: 0.987 })),
+  withoutDistance: 1234,
+}
+
+test('distances, in every format', () => {
+  const measured = { ...result, distances }
+  const text = renderTerminal(measured, { width: 80, unicode: true, color: false })
+  expect(text.split('\n').filter(line => /distance|Broken within|Median by/.test(line))).toEqual([
+    '  Median distance    1.23 · L2, an upper bound · 1,234 samples never broken',
+    '  Broken within      10 % 0 · 25 % 0.333 · 50 % 0.667 · 75 % 1 · 90 % –',
+    '  Median by attack   ddn 1.3 (optimality 98.7 %) · fmn 1.3 (optimality 98.7 %)',
+  ])
+  for (const width of [40, 60]) {
+    const lines = renderTerminal(measured, { width, unicode: false, color: false, run }).split('\n')
+    expect(Math.max(...lines.map(line => line.length))).toBeLessThanOrEqual(width)
+  }
+  const [json, csv, markdown] = reportFormats.map(format => format.render(measured))
+  expect(resultSchema.parse(JSON.parse(json!))).toEqual(measured)
+  expect(csv).toContain('curve,epsilon 0.5,,,0.5,')
+  expect(csv).toContain('distance,broken 0.9,,,,')
+  expect(
+    new Set(
+      csv!
+        .trimEnd()
+        .split('\r\n')
+        .map(row => row.split(',').length),
+    ).size,
+  ).toBe(1)
+  expect(markdown).toContain('| ddn | 9,000 | 1.3 | 98.7 % |')
+})
+
 test.each([40, 50, 60, 75, 80, 100, 200])('no line is wider than a terminal of %i columns', width => {
   for (const line of show(width).split('\n')) expect(line.length).toBeLessThanOrEqual(width)
   expect(show(width)).toContain('86.58 %')

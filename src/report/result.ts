@@ -1,5 +1,6 @@
 /** Builds `result.json` from what the records say. Keys come in the order of the schema; equal runs give equal bytes. */
 import { basename } from 'node:path'
+import type { Distances } from '../evaluate/distances.js'
 import type { AttackTally, Rate, Tally } from '../evaluate/metrics.js'
 import type { EvaluationSpec } from '../evaluate/spec.js'
 import type { ModelFacts } from '../evaluate/worker-api.js'
@@ -11,6 +12,8 @@ import { warningsOf } from './warnings.js'
 export interface ResultParts {
   readonly spec: EvaluationSpec
   readonly tally: Tally
+  /** Of runs that measured them. */
+  readonly distances: Distances | undefined
   readonly facts: ModelFacts
   /** Names only. */
   readonly names: { readonly model: string; readonly data: string }
@@ -78,6 +81,7 @@ export function buildResult(parts: ResultParts): Result {
     ...(parts.usage !== undefined && { endpoint: endpointOf(parts.usage) }),
     unknown: tally.unknown,
     attacks: tally.attacks.map(attack => attackOf(attack, options.get(attack.name), seconds.get(attack.name) ?? 0)),
+    ...(parts.distances !== undefined && { distances: distancesOf(parts.distances) }),
     diagnostics: [],
     warnings: warningsOf(parts),
   } satisfies Result)
@@ -93,6 +97,18 @@ function endpointOf(usage: Usage): Result['endpoint'] {
 
 function rateOf({ value, correct, count, interval }: Rate): Result['accuracy']['standard'] {
   return { value, correct, count, interval: [...interval] }
+}
+
+function distancesOf({ norm, median, quantiles, curve, attacks, withoutDistance }: Distances): Result['distances'] {
+  return {
+    norm,
+    bound: 'upper',
+    median,
+    quantiles: quantiles.map(each => ({ ...each })),
+    curve: curve.map(each => ({ ...each })),
+    attacks: attacks.map(each => ({ ...each })),
+    withoutDistance,
+  }
 }
 
 function attackOf(tally: AttackTally, options: unknown, seconds: number): Result['attacks'][number] {

@@ -37,6 +37,40 @@ const attack = z.strictObject({
   seconds: z.number().min(0).describe('wall time of all worker processes together'),
 })
 
+const distance = z.number().min(0)
+const distances = z
+  .strictObject({
+    norm: z.enum(['Linf', 'L2', 'L1', 'L0']),
+    bound: z
+      .literal('upper')
+      .describe('the points are verified, but nearer ones may exist: distances and curve are upper bounds'),
+    median: distance
+      .nullable()
+      .describe('the least epsilon at which at most half of all samples are robust; null: never broken'),
+    quantiles: z
+      .array(z.strictObject({ share: z.number(), distance: distance.nullable() }))
+      .describe('the least epsilon at which this share of all samples is not robust any more; null: never broken'),
+    curve: z
+      .array(z.strictObject({ epsilon: distance, robust: z.number().min(0).max(1) }))
+      .max(200)
+      .describe('robust accuracy against epsilon: a step function, exact at these points, by rising epsilon'),
+    attacks: z.array(
+      z.strictObject({
+        name: z.string(),
+        found: count.describe('correctly classified samples for which it found a misclassified point'),
+        median: distance.nullable(),
+        optimality: z
+          .number()
+          .nullable()
+          .describe(
+            'AttackBench: 1 as near as the best of the run on every sample, 0 nothing found; null for a single attack',
+          ),
+      }),
+    ),
+    withoutDistance: count.describe('samples that nothing broke at any distance'),
+  })
+  .describe('of runs in which attacks of minimum distance went to their end on every sample')
+
 export const resultSchema = z.strictObject({
   schemaVersion: z.literal(1),
   tool: z.strictObject({ name: z.literal('robustly'), version: z.string() }),
@@ -100,6 +134,7 @@ export const resultSchema = z.strictObject({
     .describe('what asking an endpoint has cost'),
   unknown: count.describe('samples without a verdict: not counted as robust'),
   attacks: z.array(attack),
+  distances: distances.optional(),
   diagnostics: z.array(
     z.strictObject({
       check: z.string(),

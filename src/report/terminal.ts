@@ -26,7 +26,13 @@ interface Style extends TerminalOptions {
 /** The whole closing report, with a newline at its end. */
 export function renderTerminal(result: Result, options: TerminalOptions): string {
   const style = styleOf(options)
-  const blocks = [header(result, style), attackTable(result, style), accuracies(result, style), footer(result, style)]
+  const blocks = [
+    header(result, style),
+    attackTable(result, style),
+    accuracies(result, style),
+    distanceLines(result, style),
+    footer(result, style),
+  ]
   return `\n${blocks
     .filter(lines => lines.length > 0)
     .map(lines => lines.join('\n'))
@@ -165,6 +171,39 @@ function accuracies(result: Result, style: Style): string[] {
   })
   const indent = ' '.repeat(style.width < 60 ? 2 : 21)
   return [...lines, style.dim(`${indent}in brackets: 95 % confidence interval`)]
+}
+
+/** The median distance, and a few points of the curve; of several attacks what each found. */
+function distanceLines({ distances }: Result, style: Style): string[] {
+  if (distances === undefined) return []
+  const { norm, median, quantiles, attacks, withoutDistance } = distances
+  const text = (value: number | null) => (value === null ? style.dash : significant(value))
+  const without = withoutDistance === 0 ? [] : [`${grouped(withoutDistance)} samples never broken`]
+  const points = quantiles.map(({ share, distance }) => `${percent(share, 0)} ${text(distance)}`)
+  const each =
+    attacks.length < 2
+      ? []
+      : attacks.map(({ name, median: own, optimality: of }) => {
+          const optimality = of === null ? style.dash : percent(of, 1)
+          return `${printable(name, 24)} ${text(own)} (optimality ${optimality})`
+        })
+  const narrow = style.width < 60
+  const block = (title: string, words: readonly string[]) => {
+    if (words.length === 0) return []
+    const lines = wrapped(words.join(style.unicode ? ' · ' : ', '), style.width - (narrow ? 4 : 21))
+    if (narrow) return [`  ${title}`, ...lines.map(line => style.dim(`    ${line}`))]
+    return lines.map((line, at) => `  ${(at === 0 ? title : '').padEnd(17)}  ${style.dim(line)}`)
+  }
+  return [
+    ...block('Median distance', [text(median), `${norm}, an upper bound`, ...without]),
+    ...block('Broken within', points),
+    ...block('Median by attack', each),
+  ]
+}
+
+/** Three significant digits, as a plain number. */
+export function significant(value: number): string {
+  return String(Number(value.toPrecision(3)))
 }
 
 /** Columns of an accuracy's name and value. */

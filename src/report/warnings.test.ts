@@ -3,13 +3,14 @@ import { rate } from '../evaluate/metrics.js'
 import type { ResultParts } from './result.js'
 import { warningsOf } from './warnings.js'
 
-function parts(attacks: readonly (readonly [string, number])[], classes = 10, mode = 'cascade'): ResultParts {
+function parts(attacks: readonly (readonly [string, number, number?])[], classes = 10, mode = 'cascade'): ResultParts {
   return {
     spec: { attacks: attacks.map(([name]) => ({ name, options: {} })), mode, suite: 'custom' },
     tally: {
       standard: rate(990, 1000),
       robust: rate(900, 1000),
-      attacks: attacks.map(([name, broken]) => ({ name, broken, blind: 0 })),
+      attacks: attacks.map(([name, broken, alone = 0]) => ({ name, broken, alone, blind: 0 })),
+      byGradients: attacks[0]?.[1],
       unknown: 0,
       unpredicted: 0,
       reasons: [],
@@ -25,7 +26,7 @@ test('an attack without gradients that succeeds where gradients failed is suspic
   const [warning, ...others] = warningsOf(
     parts([
       ['apgd-ce', 50],
-      ['square', 26],
+      ['square', 60, 26],
     ]),
   )
   expect(warning).toMatch(/^square, which sees no gradients, broke 26 samples .* masked/)
@@ -37,7 +38,7 @@ test.each([
     'two of a thousand, as AutoAttack allows',
     [
       ['apgd-ce', 50],
-      ['square', 2],
+      ['square', 2, 2],
     ],
     'cascade',
   ],
@@ -50,10 +51,10 @@ test.each([
     'cascade',
   ],
   [
-    'attacks that did not follow each other',
+    'fewer than gradients broke, and hardly any of its own',
     [
       ['apgd-ce', 50],
-      ['square', 60],
+      ['square', 40, 2],
     ],
     'individual',
   ],
@@ -67,6 +68,24 @@ test.each([
   ],
 ] as const)('not suspicious: %s', (_what, attacks, mode) => {
   expect(warningsOf(parts(attacks, 10, mode))).toEqual([])
+})
+
+test.each([
+  ['more than gradients broke, by however little', 'square', 51, 1, 'individual'],
+  ['a single sample that noise broke alone', 'uniform-noise', 1, 1, 'cascade'],
+  ['a single sample that noise broke alone', 'salt-and-pepper', 9, 1, 'individual'],
+] as const)('suspicious: %s (%s)', (_what, name, broken, alone, mode) => {
+  const [warning] = warningsOf(
+    parts(
+      [
+        ['apgd-ce', 50],
+        [name, broken, alone],
+      ],
+      10,
+      mode,
+    ),
+  )
+  expect(warning).toMatch(/broke 1 sample that attacks with gradients left/)
 })
 
 test('a loss that takes the place of another is named', () => {

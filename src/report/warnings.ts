@@ -49,18 +49,25 @@ export function warningsOf({ tally, facts, suiteIsComplete, spec }: ResultParts)
 /** AutoAttack's rule: this share of the samples, broken without gradients after gradients failed, is suspicious. */
 const suspiciousShare = 0.002
 
-/** Attacks that see less of the model should not succeed where attacks with gradients failed. */
-function maskingWarnings({ attacks: tallies, standard }: Tally, { mode, surrogateModels }: EvaluationSpec): string[] {
+/**
+ * Attacks that see less of the model should not succeed where attacks with gradients failed: compared sample by sample. Of noise,
+ * which searches nothing, one such sample is too many.
+ */
+function maskingWarnings(
+  { attacks: tallies, standard, byGradients }: Tally,
+  { mode, surrogateModels }: EvaluationSpec,
+): string[] {
   if (surrogateModels !== undefined) return []
-  const access = (name: string) => attacks.get(name)?.access
-  const first = tallies.findIndex(({ name }) => access(name) === 'gradients')
-  if (mode !== 'cascade' || first < 0) return []
-  const blind = tallies.slice(first + 1).filter(({ name }) => access(name) !== 'gradients')
-  return blind
-    .filter(({ broken }) => broken > suspiciousShare * standard.count)
+  return tallies
+    .filter(({ name, alone, broken }) => {
+      const { access, family } = attacks.get(name) ?? {}
+      if (access === 'gradients' || alone === 0) return false
+      const stronger = mode === 'individual' && broken > byGradients
+      return stronger || family === 'noise' || alone > suspiciousShare * standard.count
+    })
     .map(
-      ({ name, broken }) =>
-        `${name}, which sees no gradients, broke ${broken === 1 ? '1 sample' : `${broken} samples`} that attacks with gradients left: the gradients may be masked, and the true robust accuracy lower still. Give it more queries and restarts, and try other attacks.`,
+      ({ name, alone }) =>
+        `${name}, which sees no gradients, broke ${alone === 1 ? '1 sample' : `${alone} samples`} that attacks with gradients left: the gradients may be masked, and the true robust accuracy lower still. Give it more queries and restarts, and try other attacks.`,
     )
 }
 

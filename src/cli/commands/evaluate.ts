@@ -59,6 +59,7 @@ export const evaluate: CommandEntry = {
     'robustly evaluate model.onnx --data test.npz --epsilon 8/255',
     'robustly evaluate model.onnx --data mnist/ --norm Linf --epsilon 0.3 --samples 0:1000',
     'robustly evaluate model.onnx --data test.npz --norm L2 --epsilon 0.5 --attack pgd:steps=40,restarts=5',
+    'robustly evaluate model.onnx --data test.npz --norm L2 --epsilon 0.5 --attack ddn --attack fmn   (and distances)',
     'robustly evaluate model.onnx --data test.npz --epsilon 8/255 --suite transfer --surrogate older.onnx',
     'robustly evaluate model.onnx --data test.npz --epsilon 8/255 --run runs/a --resume',
   ],
@@ -89,7 +90,11 @@ function addOptions(command: Command): void {
       'a model on which attacks by gradients run in place of this one; may be repeated: then on the mean of their logits',
       parse.list,
     )
-    .option('--individual', 'run every attack on every sample')
+    .option(
+      '--individual',
+      'run every attack on every sample (default for attacks of minimum distance: one run then gives all distances)',
+    )
+    .option('--no-individual', 'stop a sample at its first adversarial example')
     .option('--samples <start:end>', 'which samples (default: all)', parse.range)
     .addOption(new Option('--seed <number>', 'seed of all random numbers').argParser(parse.whole(0)).default(0))
     .option(
