@@ -11,6 +11,8 @@ interface Suite {
   readonly complete: boolean
   /** Made for attacks on surrogates, and pointless without. */
   readonly needsSurrogates?: boolean
+  /** Attacks that do not know the norm are left out; otherwise they are an error. */
+  readonly byNorm?: boolean
   readonly attacks: readonly PlannedAttack[]
 }
 
@@ -55,6 +57,24 @@ export const suites: ReadonlyMap<string, Suite> = new Map<string, Suite>([
         named('apgd-t'),
         named('fab-t'),
       ],
+    },
+  ],
+  [
+    'scores',
+    {
+      description: 'for models that can only be asked, by the scores they give',
+      complete: false,
+      byNorm: true,
+      attacks: [named('square'), named('sign-hunter'), named('sparse-rs'), named('few-pixel')],
+    },
+  ],
+  [
+    'labels',
+    {
+      description: 'for models that can only be asked and tell no more than the class',
+      complete: false,
+      byNorm: true,
+      attacks: [named('rays'), named('hop-skip-jump'), named('salt-and-pepper')],
     },
   ],
   [

@@ -19,13 +19,17 @@ export function cleanGate(
   const seen = new Uint8Array(count)
   let recorded = 0
   let correct = 0
+  let answered = 0
   return record => {
     const at = record.index - start
     if (count < least || seen[at] !== 0) return undefined
     seen[at] = 1
+    // Where there was no answer it says nothing of how good answers are.
+    if (record.prediction >= 0) answered++
     if (record.prediction === record.label) correct++
     if (++recorded < count) return undefined
-    return rate(correct, count).interval[0] > 1 / classes ? undefined : atChance(correct, count, classes)
+    if (answered < least || rate(correct, answered).interval[0] > 1 / classes) return undefined
+    return atChance(correct, answered, classes)
   }
 }
 

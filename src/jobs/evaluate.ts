@@ -2,27 +2,36 @@
  * Evaluates a model: look at data and model, choose how to run, attack in worker processes, count the records, write the
  * result. The result depends on model, data, threat, attacks and seed, and on nothing of how it was run.
  */
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { type Dataset, openDataset } from '../data/dataset.js'
+import { writeNpy } from '../data/npz-write.js'
 import { RobustlyError } from '../errors.js'
 import { startDistances } from '../evaluate/distances.js'
 import type { InspectedModel } from '../evaluate/facts.js'
 import { startTally } from '../evaluate/metrics.js'
+import { preparedAttacks } from '../evaluate/preparation.js'
 import type { SampleRecord } from '../evaluate/record.js'
 import type { EvaluationSpec } from '../evaluate/spec.js'
 import { suites } from '../evaluate/suite.js'
+import type { ModelFacts, WorkerPlan } from '../evaluate/worker-api.js'
 import { printable } from '../printable.js'
 import { buildResult } from '../report/result.js'
 import type { Result } from '../report/schema.js'
+import type { Client } from '../runtime/channel.js'
+import { addUsage, type Usage } from '../runtime/http/usage.js'
+import { float32 } from '../tensor/tensor.js'
 import { cleanGate } from './clean-gate.js'
 import { type Chosen, chooseRun, limitsFor, type Resources } from './plan-run.js'
 import { planEvaluation, type Question, specOf } from './question.js'
 import { defaultRunFolder, openRunFolder, type RunFolder } from './run-folder.js'
+import type { Service } from './service.js'
 import { supervise } from './supervisor.js'
 import { tool } from './version.js'
-import { withWorker } from './worker-protocol.js'
+import { type WorkerLimits, type WorkerProtocol, withWorker } from './worker-protocol.js'
 
-export interface EvaluateOptions extends Question, Resources {
+export interface EvaluateOptions extends Omit<Question, 'tells'>, Resources {
+  /** The endpoint under evaluation, in place of a model file. */
+  readonly service?: Service | undefined
   /** Run folder; default: a new one below `runs/`. */
   readonly run?: string | undefined
   /** Continue the run in the folder. */
@@ -45,8 +54,11 @@ export interface Progress {
   readonly queriesNow: number
 }
 
+/** A model as its result describes it. */
+type Described = ModelFacts & { readonly file: string; readonly sha256: string }
+
 export type EvaluationEvent =
-  | { readonly kind: 'inspected'; readonly model: InspectedModel; readonly spec: EvaluationSpec; readonly data: string }
+  | { readonly kind: 'inspected'; readonly model: Described; readonly spec: EvaluationSpec; readonly data: string }
   | { readonly kind: 'started'; readonly folder: string; readonly done: number; readonly total: number }
   | { readonly kind: 'chosen'; readonly chosen: Chosen; readonly samples: number; readonly attacks: number }
   | { readonly kind: 'progress'; readonly progress: Progress }
@@ -68,10 +80,15 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
   const emit = options.onEvent ?? (() => {})
   const dataset = await openDataset(resolve(options.data))
   try {
-    const plan = planEvaluation(options, dataset)
+    const { service } = options
+    // What an endpoint tells may turn out only when it is asked; what can be wrong before is found before.
+    planEvaluation({ ...options, tells: service && (service.mapping.kind ?? 'scores') }, dataset)
     const limits = limitsFor(1, options)
     return await withWorker('scout', { ...limits, signal: options.signal }, async scout => {
-      const model = await scout.call('facts', factsRequest(options), { silenceSeconds: limits.silenceSeconds })
+      const endpoint =
+        service && (await scout.call('endpoint', endpointRequest(service, options), limitsFor(1, options)))
+      const model = endpoint ?? (await scout.call('facts', factsRequest(options), limits))
+      const plan = planEvaluation({ ...options, tells: endpoint?.endpoint.kind }, dataset)
       const surrogateModels: string[] = []
       for (const path of options.surrogateModels ?? []) {
         const request = { ...factsRequest(options), model: resolve(path) }
@@ -82,16 +99,22 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
       const hashes = { model: model.sha256, surrogateModels, data: await dataset.hash() }
       const spec = specOf(options, plan, hashes, model)
       emit({ kind: 'inspected', model, spec, data: dataset.name })
-      return await intoFolder(options, { spec, model, dataset, emit }, async missing => {
+      const subject = { spec, model, usage: endpoint?.usage, dataset, emit }
+      return await intoFolder(options, subject, async (missing, folder) => {
         const chosen = await chooseRun(spec, { resources: options, samples: missing, scout })
-        scout.worker.kill()
         emit({ kind: 'chosen', chosen, samples: missing, attacks: spec.attacks.length })
-        return chosen
+        const plan = await prepareAttacks(chosen.plan, { ...subject, folder, scout, limits })
+        scout.worker.kill()
+        return { ...chosen, plan }
       })
     })
   } finally {
     await dataset.close()
   }
+}
+
+function endpointRequest(service: Service, { data, space, engine }: EvaluateOptions) {
+  return { ...service, data: { path: resolve(data), space: space ?? {} }, engine }
 }
 
 function factsRequest({ model, data, space, engine, allowHardlinks, surrogateGradients }: EvaluateOptions) {
@@ -100,7 +123,7 @@ function factsRequest({ model, data, space, engine, allowHardlinks, surrogateGra
 }
 
 /** The hash of a surrogate that can be attacked and knows the model's classes. Throws `config` and `model-unsupported`. */
-function checkedSurrogate(model: InspectedModel, { file, sha256, classes, missing }: InspectedModel): string {
+function checkedSurrogate(model: Described, { file, sha256, classes, missing }: InspectedModel): string {
   if (classes !== model.classes) {
     throw new RobustlyError(
       'config',
@@ -118,9 +141,30 @@ function checkedSurrogate(model: InspectedModel, { file, sha256, classes, missin
   return sha256
 }
 
+interface Preparing extends Subject {
+  readonly folder: string
+  readonly scout: Client<WorkerProtocol>
+  readonly limits: WorkerLimits
+}
+
+/** The plan with what attacks find once for the whole run, in the scout; it is kept beside the records to be looked at. */
+async function prepareAttacks(plan: WorkerPlan, context: Preparing): Promise<WorkerPlan> {
+  const { spec, dataset, emit, folder, scout, limits } = context
+  const prepared = new Map<string, Float32Array>()
+  for (const attack of preparedAttacks(spec)) {
+    emit({ kind: 'notice', text: `preparing ${attack}` })
+    const values = await scout.call('prepare', { spec, attack, plan }, { ...limits, onProgress: () => {} })
+    await writeNpy(join(folder, `${attack}.npy`), float32(values, dataset.sampleShape))
+    prepared.set(attack, values)
+  }
+  return prepared.size === 0 ? plan : { ...plan, prepared }
+}
+
 interface Subject {
   readonly spec: EvaluationSpec
-  readonly model: InspectedModel
+  readonly model: Described
+  /** What has been used of an endpoint before the run. */
+  readonly usage: Usage | undefined
   readonly dataset: Dataset
   readonly emit: (event: EvaluationEvent) => void
 }
@@ -129,7 +173,7 @@ interface Subject {
 async function intoFolder(
   options: EvaluateOptions,
   subject: Subject,
-  choose: (missing: number) => Promise<Chosen>,
+  choose: (missing: number, folder: string) => Promise<Chosen>,
 ): Promise<Evaluation> {
   const { spec, model } = subject
   const path = options.run ?? defaultRunFolder(model.file, new Date())
@@ -140,7 +184,7 @@ async function intoFolder(
   try {
     subject.emit({ kind: 'started', folder: folder.path, done: folder.recorded, total: end - start })
     if (folder.recorded < end - start) await fill(folder, { ...subject, options, watch, choose })
-    const result = finish(folder, subject, watch.seconds)
+    const result = finish(folder, subject, watch)
     folder.close()
     return { result, folder: folder.path }
   } catch (error) {
@@ -148,6 +192,7 @@ async function intoFolder(
     if (nothing) folder.discard()
     else {
       folder.saveSeconds(watch.seconds)
+      if (watch.usage !== undefined) folder.saveUsage(watch.usage)
       folder.close()
     }
     throw error
@@ -157,16 +202,21 @@ async function intoFolder(
 interface Filling extends Subject {
   readonly options: EvaluateOptions
   readonly watch: Watch
-  readonly choose: (missing: number) => Promise<Chosen>
+  readonly choose: (missing: number, folder: string) => Promise<Chosen>
 }
 
 async function fill(folder: RunFolder, { spec, dataset, emit, options, watch, choose }: Filling): Promise<void> {
   const [start, end] = spec.data.range
   const missing = end - start - folder.recorded
-  const chosen = await choose(missing)
+  const chosen = await choose(missing, folder.path)
+  const planNow = () => planWithin(chosen.plan, watch.usage)
+  if (planNow().access?.maxQueries === 0) throw budgetSpent(chosen.plan)
   await supervise({
     spec,
     ...chosen,
+    planNow,
+    cost: folder.appendCost,
+    used: watch.used,
     samples: missing,
     missing: missingOf(folder, spec.data.range),
     record: watch.take,
@@ -179,22 +229,42 @@ async function fill(folder: RunFolder, { spec, dataset, emit, options, watch, ch
   })
 }
 
+/** The plan with what is left of the query budget. */
+function planWithin(plan: WorkerPlan, usage: Usage | undefined): WorkerPlan {
+  const { access } = plan
+  if (access === undefined || access.maxQueries === null) return plan
+  return { ...plan, access: { ...access, maxQueries: Math.max(0, access.maxQueries - (usage?.rows ?? 0)) } }
+}
+
+function budgetSpent({ access }: WorkerPlan): RobustlyError {
+  return new RobustlyError('budget-spent', `the query budget of ${access?.maxQueries} rows is spent`, {
+    hint: 'Continue with --resume and a larger --query-budget: it counts all rows of a run.',
+  })
+}
+
 interface Watch {
   readonly take: (record: SampleRecord) => void
   readonly spent: (seconds: ReadonlyMap<string, number>) => void
   readonly seconds: ReadonlyMap<string, number>
+  readonly used: (usage: Usage) => void
+  /** Of an endpoint, in all sittings. */
+  readonly usage: Usage | undefined
   readonly refused: RobustlyError | undefined
 }
 
 const saveMilliseconds = 5000
+/** A budget must hold over sittings, whatever ends them. */
+const saveUsageMilliseconds = 500
 
 /** Sees every record of a run: the ones that are there, and the ones that come. Writes, counts, and stops what is pointless. */
-function watchRun(folder: RunFolder, { force }: EvaluateOptions, { spec, model, emit }: Subject): Watch {
+function watchRun(folder: RunFolder, { force }: EvaluateOptions, { spec, model, usage: before, emit }: Subject): Watch {
   const [start, end] = spec.data.range
   const gate = cleanGate(spec.data.range, model.classes)
   const counts = { done: 0, correct: 0, robust: 0, doneNow: 0, queriesNow: 0 }
   const seconds = new Map(folder.earlierSeconds)
+  let usage = before && addUsage(folder.earlierUsage, before)
   let saved = Date.now()
+  let savedUsage = 0
   let refused: RobustlyError | undefined
 
   const count = (record: SampleRecord) => {
@@ -223,6 +293,15 @@ function watchRun(folder: RunFolder, { force }: EvaluateOptions, { spec, model, 
       folder.saveSeconds(seconds)
     },
     seconds,
+    used(more) {
+      usage = addUsage(usage ?? folder.earlierUsage, more)
+      if (Date.now() - savedUsage < saveUsageMilliseconds) return
+      savedUsage = Date.now()
+      folder.saveUsage(usage)
+    },
+    get usage() {
+      return usage
+    },
     get refused() {
       return refused
     },
@@ -255,7 +334,7 @@ function withoutVerdict(index: number, label: number, error: string): SampleReco
 }
 
 /** Sorts the records and counts them; the numbers come from the file. */
-function finish(folder: RunFolder, { spec, model, dataset }: Subject, seconds: ReadonlyMap<string, number>): Result {
+function finish(folder: RunFolder, { spec, model, dataset }: Subject, { seconds, usage }: Watch): Result {
   folder.sort()
   const tally = startTally(spec)
   const distances = startDistances(spec)
@@ -266,6 +345,7 @@ function finish(folder: RunFolder, { spec, model, dataset }: Subject, seconds: R
   const result = buildResult({
     spec,
     tally: tally.result(),
+    distances: distances.result(),
     facts: model,
     names: { model: model.file, data: dataset.name },
     decoder: dataset.decoder,
@@ -273,9 +353,10 @@ function finish(folder: RunFolder, { spec, model, dataset }: Subject, seconds: R
     tool,
     node: process.versions.node,
     seconds,
+    usage,
   })
   folder.saveSeconds(seconds)
+  if (usage !== undefined) folder.saveUsage(usage)
   folder.writeResult(`${JSON.stringify(result, null, 2)}\n`)
   return result
 }
-    distances: distances.result(),

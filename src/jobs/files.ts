@@ -1,6 +1,16 @@
 /** Writing files so that a crash at any moment leaves the old file or the new one, and errors that say what to do. */
 import { randomUUID } from 'node:crypto'
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
+import {
+  appendFileSync,
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { RobustlyError } from '../errors.js'
 import { printable } from '../printable.js'
@@ -77,6 +87,15 @@ export function makeFolder(path: string): void {
 
 export function replaceText(path: string, text: string): void {
   replaceFile(path, write => write(Buffer.from(text)))
+}
+
+/** Adds text to the end of a file, made when it is not there. */
+export function appendText(path: string, text: string): void {
+  try {
+    appendFileSync(path, text)
+  } catch (error) {
+    throw unwritable(path, error)
+  }
 }
 
 /** Makes a rename survive a power loss, where the system can. */

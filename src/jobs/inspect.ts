@@ -1,9 +1,11 @@
 /** Describes a model, or the machine, from a worker process: whatever a model does, this process goes on. */
 import { resolve } from 'node:path'
+import type { InspectedEndpoint } from '../evaluate/endpoint-facts.js'
 import type { InspectedModel } from '../evaluate/facts.js'
 import type { DataSpace } from '../evaluate/spec.js'
 import type { RuntimeDescription } from '../runtime/doctor.js'
 import { limitsFor, type Resources } from './plan-run.js'
+import type { Service } from './service.js'
 import { withWorker } from './worker-protocol.js'
 
 export interface InspectOptions extends Pick<Resources, 'engine' | 'memoryLimitBytes' | 'timeoutSeconds'> {
@@ -23,6 +25,16 @@ export async function inspect(model: string, options: InspectOptions = {}): Prom
   const data = options.data === undefined ? undefined : { path: resolve(options.data), space: options.space ?? {} }
   return withWorker('inspect', { memoryLimitBytes, signal }, client =>
     client.call('facts', { model: resolve(model), data, engine, allowHardlinks, surrogates }, { silenceSeconds }),
+  )
+}
+
+/** What an endpoint is: its metadata, its classes, whether it answers twice alike. Throws `endpoint-failed` when it does not answer. */
+export async function inspectService(service: Service, options: InspectOptions = {}): Promise<InspectedEndpoint> {
+  const { memoryLimitBytes, silenceSeconds } = limitsFor(1, { ...options, service })
+  const { engine, signal } = options
+  const data = options.data === undefined ? undefined : { path: resolve(options.data), space: options.space ?? {} }
+  return withWorker('inspect', { memoryLimitBytes, signal }, client =>
+    client.call('endpoint', { ...service, data, engine }, { silenceSeconds }),
   )
 }
 

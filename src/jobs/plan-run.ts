@@ -1,12 +1,16 @@
 /** Chooses processes, threads and batch size: what was asked for, or what a short measurement of the model says. */
+import { RobustlyError } from '../errors.js'
 import type { EvaluationSpec } from '../evaluate/spec.js'
 import type { WorkerPlan } from '../evaluate/worker-api.js'
+import type { Endpoint } from '../model/endpoint/schema.js'
 import { calibrate } from '../runtime/calibrate.js'
 import type { Client } from '../runtime/channel.js'
+import { longestAnswer } from '../runtime/http/client.js'
 import { thisMachine } from '../runtime/machine.js'
+import type { Service } from './service.js'
 import type { WorkerLimits, WorkerProtocol } from './worker-protocol.js'
 
-/** How an evaluation may use the machine. Nothing of this shows in a result. */
+/** How an evaluation may use the machine and the endpoint. Nothing of this shows in a result. */
 export interface Resources {
   readonly processes?: number | undefined
   readonly threads?: number | undefined
@@ -18,6 +22,8 @@ export interface Resources {
   readonly memoryLimitBytes?: number | undefined
   /** A worker that gives no sign of life for so long is killed. Default 300. */
   readonly timeoutSeconds?: number | undefined
+  /** The endpoint that is asked. */
+  readonly service?: Pick<Service, 'access'> | undefined
 }
 
 export interface Chosen {
@@ -35,10 +41,13 @@ const footprintFactor = 1.5
 
 /** Limits of each of so many workers. */
 export function limitsFor(processes: number, resources: Resources): WorkerLimits {
+  const access = resources.service?.access
+  // An endpoint may be slow where no worker hangs.
+  const patience = access === undefined ? 0 : 60 + longestAnswer(access)
   const share = Math.floor((memoryShare * thisMachine().memoryBytes) / processes)
   return {
     memoryLimitBytes: resources.memoryLimitBytes ?? Math.max(smallestLimit, share),
-    silenceSeconds: resources.timeoutSeconds ?? 300,
+    silenceSeconds: Math.max(resources.timeoutSeconds ?? 300, patience),
   }
 }
 
@@ -47,6 +56,7 @@ export async function chooseRun(
   spec: EvaluationSpec,
   { resources, samples, scout }: { resources: Resources; samples: number; scout: Client<WorkerProtocol> },
 ): Promise<Chosen> {
+  if (spec.model.endpoint !== undefined) return endpointRun(spec.model.endpoint, resources)
   const engine = resources.engine === undefined ? {} : { engine: resources.engine }
   const { processes, threads, batch } = resources
   const machine = thisMachine()
@@ -77,4 +87,18 @@ export async function chooseRun(
     limits: limitsFor(count, resources),
     secondsPerQuery: found.table.find(row => row.batch === found.batch)?.secondsPerSample,
   }
+}
+
+/** One process asks an endpoint, so that budget, rate and concurrency hold; its batch keeps as many requests under way as may be. */
+function endpointRun({ rowsPerRequest }: Endpoint, resources: Resources): Chosen {
+  const { service, engine, batch, threads = thisMachine().cores } = resources
+  if (service === undefined) throw new RobustlyError('internal', 'nothing says how the endpoint may be asked')
+  if ((resources.processes ?? 1) > 1) {
+    throw new RobustlyError('usage', 'an endpoint is asked by one process', {
+      hint: 'Give --concurrency for more requests at once.',
+    })
+  }
+  const { access } = service
+  const plan = { batch: batch ?? access.concurrency * rowsPerRequest, threads, access, ...(engine && { engine }) }
+  return { plan, processes: 1, limits: limitsFor(1, resources), secondsPerQuery: undefined }
 }

@@ -7,13 +7,16 @@ import { usualDraws } from '../evaluate/draws.js'
 import type { DataSpace, EvaluationSpec, PlannedAttack } from '../evaluate/spec.js'
 import { planAttacks, suiteNamed, suites } from '../evaluate/suite.js'
 import type { ModelFacts } from '../evaluate/worker-api.js'
+import type { Endpoint, Kind } from '../model/endpoint/schema.js'
 import type { NormName } from '../threat/norm.js'
 import { parseEpsilon } from '../threat/threat.js'
 
 /** What decides the result of an evaluation. */
 export interface Question {
-  /** Path of an .onnx file. */
+  /** Path of an .onnx file; of an endpoint its address. */
   readonly model: string
+  /** What the model tells, where it is an endpoint. */
+  readonly tells?: Kind | undefined
   /** Paths of .onnx files on which attacks by gradients run in place of the model. */
   readonly surrogateModels?: readonly string[] | undefined
   /** Path of the data, as `openDataset` takes it. */
@@ -22,7 +25,7 @@ export interface Question {
   readonly norm?: NormName | undefined
   /** As it is to be shown: `8/255`. */
   readonly epsilon: string
-  /** Default quick, unless attacks are given. */
+  /** Default, unless attacks are given: quick; for an endpoint scores or labels, with surrogates transfer. */
   readonly suite?: string | undefined
   readonly attacks?: readonly PlannedAttack[] | undefined
   /**
@@ -55,6 +58,7 @@ export function planEvaluation(
   const { suite, attacks } = chosenAttacks(question)
   const planned = planAttacks(attacks, norm)
   checkSurrogates(question, suite, planned)
+  checkAccess(question, planned)
   const box = question.box === undefined ? (dataset.kind === 'image' ? ([0, 1] as const) : null) : question.box
   if (box !== null && !(box[0] < box[1] && Number.isFinite(box[0]) && Number.isFinite(box[1]))) {
     throw new RobustlyError(
@@ -84,14 +88,15 @@ export function specOf(
   question: Question,
   plan: ReturnType<typeof planEvaluation>,
   hashes: { readonly model: string; readonly surrogateModels: readonly string[]; readonly data: string },
-  { randomised = false }: Pick<ModelFacts, 'randomised'>,
+  { randomised = false, endpoint }: Pick<ModelFacts, 'randomised'> & { readonly endpoint?: Endpoint },
 ): EvaluationSpec {
   const { range, threat, suite, attacks, mode, seed } = plan
   const draws = question.draws ?? (randomised ? usualDraws : 1)
   return {
     model: {
-      path: resolve(question.model),
+      path: endpoint?.url ?? resolve(question.model),
       sha256: hashes.model,
+      ...(endpoint !== undefined && { endpoint }),
       ...(question.allowHardlinks && { allowHardlinks: true }),
       ...(question.surrogateGradients === 'off' && { surrogates: 'off' as const }),
     },
@@ -112,10 +117,13 @@ export function specOf(
   }
 }
 
-function chosenAttacks({ suite, attacks }: Question): { suite: string; attacks: readonly PlannedAttack[] } {
+function chosenAttacks(question: Question): { suite: string; attacks: readonly PlannedAttack[] } {
+  const { suite, attacks } = question
   if (attacks === undefined || attacks.length === 0) {
-    const name = suite ?? 'quick'
-    return { suite: name, attacks: suiteNamed(name).attacks }
+    const name = suite ?? usualSuite(question)
+    const { byNorm = false, attacks: all } = suiteNamed(name)
+    const { norm = 'Linf' } = question
+    return { suite: name, attacks: all.filter(each => !byNorm || attackTable.get(each.name)?.norms.includes(norm)) }
   }
   if (suite !== undefined) {
     throw new RobustlyError('usage', 'both a suite and attacks were given', {
@@ -133,6 +141,30 @@ function chosenAttacks({ suite, attacks }: Question): { suite: string; attacks: 
 
 function measuresDistances(suite: string, planned: readonly PlannedAttack[]): boolean {
   return suite === 'custom' && planned.every(({ name }) => attackTable.get(name)?.kind === 'minimum')
+}
+
+function usualSuite({ tells, surrogateModels = [] }: Question): string {
+  if (tells === undefined) return 'quick'
+  if (surrogateModels.length > 0) return 'transfer'
+  return tells === 'labels' ? 'labels' : 'scores'
+}
+
+/** An endpoint gives no gradients, and one that tells labels no scores. */
+function checkAccess({ tells, surrogateModels = [] }: Question, planned: readonly PlannedAttack[]): void {
+  if (tells === undefined) return
+  for (const { name } of planned) {
+    const access = attackTable.get(name)?.access
+    if (access === 'gradients' && surrogateModels.length === 0) {
+      throw new RobustlyError('config', `attack ${name} needs gradients, which an endpoint does not give`, {
+        hint: `Choose --suite ${tells === 'labels' ? 'labels' : 'scores or labels'}, or a model file to craft on with --surrogate FILE.`,
+      })
+    }
+    if (access === 'scores' && tells === 'labels') {
+      throw new RobustlyError('config', `attack ${name} needs scores, and the endpoint tells labels only`, {
+        hint: 'Choose --suite labels.',
+      })
+    }
+  }
 }
 
 function checkSurrogates({ surrogateModels = [] }: Question, suite: string, planned: readonly PlannedAttack[]): void {

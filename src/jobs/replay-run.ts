@@ -2,19 +2,23 @@
 import { join } from 'node:path'
 import { openDataset } from '../data/dataset.js'
 import { RobustlyError } from '../errors.js'
+import { startLedger, watched } from '../evaluate/costs.js'
 import { refutedAtMost } from '../evaluate/draws.js'
 import { spaceOf, threatFrom } from '../evaluate/evaluator.js'
 import { decodeFloats, type SampleRecord } from '../evaluate/record.js'
-import type { EvaluationSpec } from '../evaluate/spec.js'
+import type { EvaluationSpec, ModelSpec } from '../evaluate/spec.js'
 import { judge, openVerifier } from '../evaluate/verify.js'
 import { labelOf, marginOf } from '../model/batch-model.js'
+import type { DataSpace } from '../model/data-space.js'
+import { openEndpoint } from '../model/endpoint/source.js'
 import type { ScoreSource } from '../model/score-source.js'
-import { loadEngine } from '../runtime/engine.js'
+import { type Engine, loadEngine } from '../runtime/engine.js'
 import { readModelFile } from '../runtime/files.js'
 import { sizeOf } from '../tensor/tensor.js'
 import { contains, regionOf, type ThreatModel } from '../threat/threat.js'
 import { readManifest } from './manifest.js'
 import { linesOf, parseRecord } from './records.js'
+import type { Service } from './service.js'
 
 export interface Refutation {
   readonly index: number
@@ -33,6 +37,8 @@ export interface ReplayFindings {
   readonly refuted: number
   /** The first of them. */
   readonly refutations: readonly Refutation[]
+  /** Verdicts 'broken' about which an endpoint gave no answer; the first reason. */
+  readonly unanswered?: { readonly count: number; readonly reason: string }
   /** Lines that are no records. */
   readonly damaged: number
   /** How verdicts on a model that draws at random were tested; absent for other models. */
@@ -64,21 +70,24 @@ export interface ReplayRequest {
   /** Path of the data, where they are not at the run's path any more. */
   readonly data?: string | undefined
   readonly engine: 'native' | 'wasm' | undefined
+  /** Where the run was made on an endpoint: its address now, and what gets one in. */
+  readonly service?: Pick<Service, 'url' | 'access'> | undefined
 }
 
 /** Throws `run-unreadable`, `run-mismatch` when model or data are not those of the run, and what reading them throws. */
 export async function replayRun(
-  { folder, model, data, engine: wanted }: ReplayRequest,
+  { folder, model, data, engine: wanted, service }: ReplayRequest,
   progress: (value: { readonly done: number; readonly total: number }) => void,
 ): Promise<ReplayFindings> {
   const { spec } = readManifest(folder)
-  const file = await readModelFile(model, { allowHardlinks: spec.model.allowHardlinks ?? false })
-  checkHash('model', { file: file.file, there: file.sha256, expected: spec.model.sha256 })
   const dataset = await openDataset(data ?? spec.data.path)
   try {
     checkHash('data', { file: dataset.name, there: await dataset.hash(), expected: spec.data.sha256 })
     const engine = await loadEngine(wanted === undefined ? {} : { require: wanted })
-    await using verifier = await openVerifier(engine, file, spaceOf(spec.data.space, dataset), { threads: 1 })
+    const space = spaceOf(spec.data.space, dataset)
+    await using source = await openOriginal(spec.model, { model, service, engine, space })
+    const verifier = watched(source, startLedger())
+    const tellsMargins = source.answers !== 'labels'
     const threat = threatFrom(spec.threat)
     const features = sizeOf(dataset.sampleShape)
     const [first, end] = spec.data.range
@@ -86,6 +95,7 @@ export async function replayRun(
     const found = { confirmedAdversarial: 0, confirmedMisclassified: 0, withoutProof: 0, refuted: 0, damaged: 0 }
     const test = spec.draws === undefined ? undefined : testFor(end - first)
     const refutations: Refutation[] = []
+    let unanswered: ReplayFindings['unanswered']
     let records = 0
     for (const { text } of linesOf(join(folder, 'records.jsonl'))) {
       const record = parseRecord(text)
@@ -101,21 +111,48 @@ export async function replayRun(
         continue
       }
       const { inputs, labels } = await dataset.read(record.index, record.index + 1)
-      const reason = await refute(record, { verifier, threat, input: inputs, label: labels[0]!, features, test, spec })
-      if (reason !== undefined) {
+      verifier.about(record.index, null)
+      const truth = { verifier, tellsMargins, threat, input: inputs, label: labels[0]!, features, test, spec }
+      const reason = await refute(record, truth)
+      if (verifier.problem !== undefined) {
+        unanswered = { count: (unanswered?.count ?? 0) + 1, reason: unanswered?.reason ?? verifier.problem }
+      } else if (reason !== undefined) {
         found.refuted++
         if (refutations.length < refutationsKept) refutations.push({ index: record.index, reason })
       } else if (record.attack === null) found.confirmedMisclassified++
       else found.confirmedAdversarial++
     }
-    return { records, expected: seen.length, ...found, refutations, ...(test !== undefined && { test }) }
+    return {
+      ...{ records, expected: seen.length, ...found, refutations },
+      ...(unanswered !== undefined && { unanswered }),
+      ...(test !== undefined && { test }),
+    }
   } finally {
     await dataset.close()
   }
 }
 
+interface Original {
+  readonly model: string
+  readonly service: ReplayRequest['service']
+  readonly engine: Engine
+  readonly space: DataSpace
+}
+
+/** The model of the run: the same file, or the endpoint wherever it is now. Throws `run-mismatch` for another file. */
+async function openOriginal(spec: ModelSpec, { model, service, engine, space }: Original): Promise<ScoreSource> {
+  if (spec.endpoint !== undefined) {
+    if (service === undefined) throw new RobustlyError('internal', 'nothing says how the endpoint may be asked')
+    return openEndpoint({ ...spec.endpoint, url: service.url }, { access: service.access, space })
+  }
+  const file = await readModelFile(model, { allowHardlinks: spec.allowHardlinks ?? false })
+  checkHash('model', { file: file.file, there: file.sha256, expected: spec.sha256 })
+  return await openVerifier(engine, file, space, { threads: 1 })
+}
+
 interface Truth {
-  readonly verifier: ScoreSource
+  readonly verifier: Pick<ScoreSource, 'scores'>
+  readonly tellsMargins: boolean
   readonly threat: ThreatModel
   readonly input: Float32Array
   readonly label: number
@@ -138,7 +175,7 @@ async function refute(record: SampleRecord, truth: Truth): Promise<string | unde
     const scores = await verifier.scores(input)
     const prediction = labelOf(scores)
     if (prediction === label) return 'the model classifies the clean sample correctly'
-    return differs(record.margin, marginOf(scores, label))
+    return truth.tellsMargins ? differs(record.margin, marginOf(scores, label)) : undefined
   }
   if (record.adversarial === null) return 'the record holds no adversarial example'
   const point = pointOf(record.adversarial)
@@ -150,7 +187,7 @@ async function refute(record: SampleRecord, truth: Truth): Promise<string | unde
   if (prediction !== record.adversarialPrediction) {
     return `the model says class ${prediction}, the record says ${record.adversarialPrediction}`
   }
-  return differs(record.margin, margin)
+  return truth.tellsMargins ? differs(record.margin, margin) : undefined
 }
 
 /** For models that draw at random: asks anew until the test cannot refute any more. */

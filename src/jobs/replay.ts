@@ -3,12 +3,15 @@ import { resolve } from 'node:path'
 import { readManifest } from './manifest.js'
 import { limitsFor, type Resources } from './plan-run.js'
 import type { ReplayFindings } from './replay-run.js'
+import { reopenService, type ServiceParts } from './service.js'
 import { withWorker } from './worker-protocol.js'
 
 export interface ReplayOptions extends Pick<Resources, 'engine' | 'memoryLimitBytes' | 'timeoutSeconds'> {
   /** Path of the model file, where it is not at the run's path any more. Its hash must be the run's. */
   readonly model?: string | undefined
   readonly data?: string | undefined
+  /** How an endpoint may be asked; its address is the run's or `model`. */
+  readonly service?: Omit<ServiceParts, 'address' | 'rowsPerRequest'> | undefined
   readonly onProgress?: ((progress: { readonly done: number; readonly total: number }) => void) | undefined
   readonly signal?: AbortSignal | undefined
 }
@@ -20,13 +23,16 @@ export interface ReplayOptions extends Pick<Resources, 'engine' | 'memoryLimitBy
 export async function replay(runFolder: string, options: ReplayOptions = {}): Promise<ReplayFindings> {
   const folder = resolve(runFolder)
   const { spec } = readManifest(folder)
+  const { endpoint } = spec.model
+  const parts = { variables: process.env, ...options.service, address: options.model ?? spec.model.path }
+  const service = endpoint && reopenService(parts, endpoint)
   const model = options.model === undefined ? spec.model.path : resolve(options.model)
   const data = options.data === undefined ? undefined : resolve(options.data)
-  const { memoryLimitBytes, silenceSeconds } = limitsFor(1, options)
+  const { memoryLimitBytes, silenceSeconds } = limitsFor(1, { ...options, service })
   return withWorker('replay', { memoryLimitBytes, signal: options.signal }, client =>
     client.call(
       'replay',
-      { folder, model, data, engine: options.engine },
+      { folder, model, data, engine: options.engine, service },
       { silenceSeconds, ...(options.onProgress !== undefined && { onProgress: options.onProgress }) },
     ),
   )

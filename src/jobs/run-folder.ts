@@ -17,10 +17,13 @@ import {
   statSync,
 } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { z } from 'zod'
 import { RobustlyError } from '../errors.js'
+import type { DecisionCost } from '../evaluate/costs.js'
 import type { SampleRecord } from '../evaluate/record.js'
 import { printable } from '../printable.js'
-import { makeFolder, replaceFile, replaceText, unwritable, writeAll } from './files.js'
+import { noUsage, type Usage } from '../runtime/http/usage.js'
+import { appendText, makeFolder, replaceFile, replaceText, unwritable, writeAll } from './files.js'
 import { lockFolder } from './lock.js'
 import { type Manifest, mismatch, readManifest } from './manifest.js'
 import { linesOf, parseRecord, recordLine } from './records.js'
@@ -38,6 +41,11 @@ export interface RunFolder {
   /** Wall seconds by attack that earlier sittings of this run have spent. */
   readonly earlierSeconds: ReadonlyMap<string, number>
   saveSeconds(seconds: ReadonlyMap<string, number>): void
+  /** What earlier sittings have used of an endpoint. */
+  readonly earlierUsage: Usage
+  saveUsage(usage: Usage): void
+  /** Adds a line to the query log of an endpoint. */
+  appendCost(cost: DecisionCost): void
   /** Sorts the records, which makes the folder independent of the order in which they came. */
   sort(): void
   writeResult(text: string): void
@@ -47,7 +55,16 @@ export interface RunFolder {
   discard(): void
 }
 
-const names = { manifest: 'run.json', records: 'records.jsonl', seconds: 'times.json', result: 'result.json' } as const
+const names = {
+  manifest: 'run.json',
+  records: 'records.jsonl',
+  seconds: 'times.json',
+  result: 'result.json',
+  usage: 'usage.json',
+  costs: 'queries.jsonl',
+} as const
+
+const count = z.int().min(0)
 
 /** Records are flushed to the disk itself this often. */
 const flushMilliseconds = 1000
@@ -187,6 +204,9 @@ function open(path: string, manifest: Manifest, { unlock, made }: Held): RunFold
     saveSeconds(seconds) {
       replaceText(join(path, names.seconds), `${JSON.stringify(Object.fromEntries(seconds))}\n`)
     },
+    earlierUsage: readUsage(join(path, names.usage)),
+    saveUsage: usage => replaceText(join(path, names.usage), `${JSON.stringify(usage)}\n`),
+    appendCost: cost => appendText(join(path, names.costs), `${JSON.stringify(cost)}\n`),
     sort() {
       if (isSorted(offsets)) return
       replaceFile(recordsPath, write => {
@@ -205,6 +225,7 @@ function open(path: string, manifest: Manifest, { unlock, made }: Held): RunFold
       close()
       if (!made) return
       for (const name of Object.values(names)) rmSync(join(path, name), { force: true })
+      for (const name of readdirSync(path)) if (name.endsWith('.npy')) rmSync(join(path, name), { force: true })
       removeEmpty(path)
     },
   }
@@ -311,6 +332,23 @@ function readSeconds(path: string): ReadonlyMap<string, number> {
     return new Map(entries.filter((entry): entry is [string, number] => Number.isFinite(entry[1])))
   } catch {
     return new Map() // only times: a run without them is as good
+  }
+}
+
+const usageSchema = z.object({
+  ...{ requests: count, rows: count, retries: count, errors: count, bytesSent: count, bytesReceived: count },
+  latencies: z.record(z.string(), count),
+})
+
+/** Unlike times this counts: a budget must hold over all sittings. Throws `run-unreadable`. */
+function readUsage(path: string): Usage {
+  if (!existsSync(path)) return noUsage
+  try {
+    return usageSchema.parse(JSON.parse(readFileSync(path, 'utf8')))
+  } catch {
+    throw new RobustlyError('run-unreadable', `${printable(path)} does not say what has been used of the endpoint`, {
+      hint: 'Start a new run, or remove the file to count from nothing.',
+    })
   }
 }
 

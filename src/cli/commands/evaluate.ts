@@ -9,18 +9,20 @@ import { suites } from '../../evaluate/suite.js'
 import { type EvaluationEvent, evaluate as run } from '../../jobs/evaluate.js'
 import { replaceText } from '../../jobs/files.js'
 import { readRun } from '../../jobs/read-run.js'
+import { isAddress } from '../../jobs/service.js'
 import { printable } from '../../printable.js'
 import { type ReportFormat, reportFormats } from '../../report/index.js'
 import type { Result } from '../../report/schema.js'
 import { quoted } from '../../report/shell.js'
 import { duration, grouped, renderTerminal } from '../../report/terminal.js'
 import type { NormName } from '../../threat/norm.js'
+import { addEndpointOptions, type EndpointOptions, serviceOf } from '../endpoint-options.js'
 import { type Environment, hasColor, hasUnicode, Interrupted } from '../environment.js'
 import * as parse from '../parse.js'
 import { startReporter } from '../progress.js'
 import type { CommandEntry } from './command.js'
 
-interface Options {
+interface Options extends EndpointOptions {
   data: string
   norm: NormName
   epsilon: string
@@ -62,16 +64,19 @@ export const evaluate: CommandEntry = {
     'robustly evaluate model.onnx --data test.npz --norm L2 --epsilon 0.5 --attack ddn --attack fmn   (and distances)',
     'robustly evaluate model.onnx --data test.npz --epsilon 8/255 --suite transfer --surrogate older.onnx',
     'robustly evaluate model.onnx --data test.npz --epsilon 8/255 --run runs/a --resume',
+    'robustly evaluate https://host/v2/models/NAME --data test.npz --epsilon 8/255 --query-budget 100000',
   ],
   define(command, act, environment) {
     addOptions(command)
-    command.action((model: string, options: Options) => act(() => evaluateCommand(model, options, environment)))
+    command.action((model: string | undefined, options: Options) =>
+      act(() => evaluateCommand(model, options, environment)),
+    )
   },
 }
 
 function addOptions(command: Command): void {
   command
-    .argument('<model>', 'the .onnx file')
+    .argument('[model]', 'the .onnx file, or the address of an endpoint')
     .optionsGroup('What is asked:')
     .requiredOption(
       '--data <path>',
@@ -137,6 +142,8 @@ function addOptions(command: Command): void {
         .default(300),
     )
     .option('--allow-hardlinks', 'accept external data with several hard links')
+  addEndpointOptions(command)
+  command
     .optionsGroup('Other:')
     .addOption(
       new Option('--engine <name>', 'which ONNX Runtime; they round differently (default: native, else wasm)').choices([
@@ -148,7 +155,7 @@ function addOptions(command: Command): void {
     .option('--quiet', 'no progress')
 }
 
-async function evaluateCommand(model: string, options: Options, environment: Environment): Promise<number> {
+async function evaluateCommand(model: string | undefined, options: Options, environment: Environment): Promise<number> {
   const outputs = (options.output ?? []).map(checkOutput)
   if (options.resume && options.run === undefined) {
     throw new RobustlyError('usage', '--resume needs the run folder', { hint: 'Add --run FOLDER.' })
@@ -161,7 +168,14 @@ async function evaluateCommand(model: string, options: Options, environment: Env
     else for (const line of linesOf(event)) reporter.line(line)
   }
   const { signal } = environment
-  const { result, folder: path } = await run({ ...question(model, options), ...resources(options), onEvent, signal })
+  const service = serviceOf(model, options, environment.variables)
+  const { result, folder: path } = await run({
+    ...question(service?.url ?? model!, options),
+    service,
+    ...resources(options),
+    onEvent,
+    signal,
+  })
     .catch(error => {
       if (error instanceof Interrupted && folder !== undefined) {
         reporter.end()
@@ -287,5 +301,11 @@ function resumeText(folder: string, { argv }: Environment): string {
     (word, at) => word !== '--resume' && word !== '--run' && !word.startsWith('--run=') && argv[at - 1] !== '--run',
   )
   const words = ['robustly', ...kept, '--run', shown(folder), '--resume']
-  return `stopped; what is done is kept. To continue:\n  ${words.map(quoted).join(' ')}`
+  return `stopped; what is done is kept. To continue:\n  ${words.map(word => quoted(withoutSecrets(word))).join(' ')}`
+}
+
+/** User name, password and query of an address are for the one who typed them. */
+function withoutSecrets(word: string): string {
+  if (!isAddress(word)) return word
+  return word.replace(/\/\/[^/@]*@/, '//***@').replace(/\?.*$/, '?***')
 }

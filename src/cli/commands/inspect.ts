@@ -2,14 +2,16 @@
 import { Option } from 'commander'
 import { RobustlyError } from '../../errors.js'
 import type { InspectedModel } from '../../evaluate/facts.js'
-import { inspect as run } from '../../jobs/inspect.js'
+import { inspectService, inspect as run } from '../../jobs/inspect.js'
 import { printable } from '../../printable.js'
 import { grouped } from '../../report/terminal.js'
+import { describeEndpoint } from '../describe-endpoint.js'
+import { addEndpointOptions, type EndpointOptions, serviceOf } from '../endpoint-options.js'
 import { type Environment, hasColor, hasUnicode } from '../environment.js'
 import * as parse from '../parse.js'
 import type { CommandEntry } from './command.js'
 
-interface Options {
+interface Options extends EndpointOptions {
   data?: string
   mean?: number[]
   std?: number[]
@@ -27,10 +29,11 @@ export const inspect: CommandEntry = {
     'robustly inspect model.onnx',
     'robustly inspect model.onnx --data test.npz',
     'robustly inspect model.onnx --json',
+    'robustly inspect https://host/v2/models/NAME',
   ],
   define(command, act, environment) {
     command
-      .argument('<model>', 'the .onnx file')
+      .argument('[model]', 'the .onnx file, or the address of an endpoint')
       .option('--data <path>', 'data whose samples the model takes, where its input shape is open')
       .option('--mean <numbers>', 'subtracted per channel', parse.numbers)
       .option('--std <numbers>', 'divided by, per channel', parse.numbers)
@@ -43,14 +46,24 @@ export const inspect: CommandEntry = {
           .default('on'),
       )
       .option('--json', 'print JSON')
-      .action((model: string, options: Options) => act(() => inspectCommand(model, options, environment)))
+    addEndpointOptions(command)
+    command.action((model: string | undefined, options: Options) =>
+      act(() => inspectCommand(model, options, environment)),
+    )
   },
 }
 
-async function inspectCommand(path: string, options: Options, environment: Environment): Promise<number> {
+async function inspectCommand(path: string | undefined, options: Options, environment: Environment): Promise<number> {
   const { data, mean, std, layout, engine, allowHardlinks, surrogates } = options
   const space = { ...(mean && { mean }), ...(std && { std }), ...(layout && { layout }) }
-  const model = await run(path, { data, space, engine, allowHardlinks, surrogates, signal: environment.signal })
+  const service = serviceOf(path, options, environment.variables)
+  if (service !== undefined) {
+    const endpoint = await inspectService(service, { data, space, engine, signal: environment.signal })
+    const dim = (text: string) => (hasColor(environment, environment.stdout) ? `\u001b[2m${text}\u001b[0m` : text)
+    environment.stdout.write(options.json ? `${JSON.stringify(endpoint, null, 2)}\n` : describeEndpoint(endpoint, dim))
+    return 0
+  }
+  const model = await run(path!, { data, space, engine, allowHardlinks, surrogates, signal: environment.signal })
   environment.stdout.write(options.json ? asJson(model) : describe(model, environment))
   if (model.missing.size === 0) return 0
   throw new RobustlyError(

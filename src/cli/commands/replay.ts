@@ -4,11 +4,12 @@ import { replay as run } from '../../jobs/replay.js'
 import type { ReplayFindings } from '../../jobs/replay-run.js'
 import { printable } from '../../printable.js'
 import { grouped } from '../../report/terminal.js'
+import { addEndpointOptions, type EndpointOptions, endpointParts } from '../endpoint-options.js'
 import { type Environment, hasUnicode } from '../environment.js'
 import { startReporter } from '../progress.js'
 import type { CommandEntry } from './command.js'
 
-interface Options {
+interface Options extends EndpointOptions {
   model?: string
   data?: string
   engine?: 'native' | 'wasm'
@@ -23,26 +24,33 @@ export const replay: CommandEntry = {
   define(command, act, environment) {
     command
       .argument('<run>', 'the run folder')
-      .option('--model <file>', 'the model, where it has moved; its hash must be the same')
+      .option('--model <model>', 'the model, where it has moved: a file, whose hash must be the same, or an address')
       .option('--data <path>', 'the data, where they have moved; their hash must be the same')
       .addOption(new Option('--engine <name>', 'which ONNX Runtime').choices(['native', 'wasm']))
       .option('--json', 'print JSON')
       .option('--quiet', 'no progress')
-      .action((folder: string, options: Options) => act(() => replayCommand(folder, options, environment)))
+    addEndpointOptions(command)
+    command.action((folder: string, options: Options) => act(() => replayCommand(folder, options, environment)))
   },
 }
 
 async function replayCommand(folder: string, options: Options, environment: Environment): Promise<number> {
   const reporter = startReporter(environment, { quiet: options.quiet ?? false })
   const { model, data, engine } = options
+  const { file, limits } = endpointParts(options)
+  const service = { file, limits, variables: environment.variables }
   const onProgress = reporter.progress
-  const findings = await run(folder, { model, data, engine, onProgress, signal: environment.signal }).finally(
+  const findings = await run(folder, { model, data, engine, service, onProgress, signal: environment.signal }).finally(
     reporter.end,
   )
   environment.stdout.write(
     options.json ? `${JSON.stringify(findings, null, 2)}\n` : describe(findings, hasUnicode(environment)),
   )
-  return findings.refuted + findings.damaged > 0 ? 1 : findings.records < findings.expected ? 4 : 0
+  return findings.refuted + findings.damaged > 0
+    ? 1
+    : findings.records < findings.expected || findings.unanswered !== undefined
+      ? 4
+      : 0
 }
 
 function describe(findings: ReplayFindings, unicode: boolean): string {
@@ -53,6 +61,7 @@ function describe(findings: ReplayFindings, unicode: boolean): string {
     ['refuted', refuted],
     ['without anything to replay (robust or without a verdict)', withoutProof],
   ]
+  if (findings.unanswered !== undefined) rows.push(['without an answer of the endpoint', findings.unanswered.count])
   if (damaged > 0) rows.push(['damaged or doubled lines', damaged])
   if (records < expected) rows.push(['samples without a record: the run is not complete', expected - records])
   const width = Math.max(...rows.map(([, count]) => grouped(count).length))
