@@ -53,7 +53,7 @@ export async function inspectModel(path: string, options: InspectOptions = {}): 
   const missing = withoutGradient(simple, surrogates)
   await using model = await compile(prepared, engine, { batch: 2, threads: 1, losses: [] })
   const drawing = randomNodes(file.graph).length > 0
-  const { randomised, warnings } = await compare(verifier, model, { space, drawing })
+  const { randomised, warnings } = await compare(verifier, model, { space, drawing, precision: prepared.precision })
   return {
     file: file.file,
     sha256: file.sha256,
@@ -113,7 +113,7 @@ function spaceOfModel(input: ValueInfo): DataSpace {
 
 function parametersOf(graph: Graph): number {
   let count = 0
-  for (const { dtype, shape } of graph.initializers.values()) if (/float/.test(dtype)) count += sizeOf(shape)
+  for (const { dtype, shape } of graph.initializers.values()) if (/float|^u?int8$/.test(dtype)) count += sizeOf(shape)
   return count
 }
 

@@ -17,6 +17,7 @@ import { keepsShapes, separateDraws, settleDropouts } from '../onnx/passes/draws
 import { singlePrecision } from '../onnx/passes/halves.js'
 import { explicitPads } from '../onnx/passes/pads.js'
 import type { Rewritten } from '../onnx/passes/pass.js'
+import { floatingPoint, hasQuantised } from '../onnx/passes/quantization.js'
 import { scoresOf } from '../onnx/passes/scores.js'
 import { simplify, typed } from '../onnx/passes/simplify.js'
 import { splitSoftmax } from '../onnx/passes/softmax.js'
@@ -26,12 +27,17 @@ import type { BatchModel } from './batch-model.js'
 import { type DataSpace, planInput, withInputPlan } from './data-space.js'
 import { emitLoss, type LossName, losses, type RowLoss } from './losses.js'
 
+/** 'single': as the file computes. 'half': in more digits. 'quantised': rounding to whole numbers may fall the other way now and then. */
+export type Precision = 'single' | 'half' | 'quantised'
+
 /** A model ready to be compiled for any batch size. */
 export interface PreparedModel {
   readonly graph: Graph
   readonly functions: readonly ModelFunction[]
   readonly space: DataSpace
   readonly inputName: string
+  /** How closely the graph that is differentiated follows the file. */
+  readonly precision: Precision
   /** What was done to the graph, one sentence each. */
   readonly notes: readonly string[]
 }
@@ -63,7 +69,10 @@ export function prepareModel(
     graph = done.graph
     notes.push(...done.notes)
   }
-  return { graph, functions: model.functions, space, inputName: graph.inputs[0].name, notes }
+  const isHalf = singlePrecision(model.graph).notes.length > 0
+  const precision = hasQuantised(graph) ? 'quantised' : isHalf ? 'half' : 'single'
+  if (precision === 'quantised') notes.push('Quantised operators are computed in floating point, rounding included.')
+  return { graph, functions: model.functions, space, inputName: graph.inputs[0].name, precision, notes }
 }
 
 /** The scores as the only output. Throws `model-unsupported` when the model gives labels alone. */
@@ -93,7 +102,7 @@ export async function specialise(prepared: PreparedModel, engine: Engine, batch:
   const output = fixedBatch.outputs[0]
   const placed = withInputPlan(fixedBatch, inputName, batch, plan)
   const simple = await simplify({ ...placed, outputs: [output] }, engine, { functions: prepared.functions })
-  const graph = explicitPads(await typed(simple, engine))
+  const graph = explicitPads(floatingPoint(await typed(simple, engine)))
   const separate = separateDraws(graph, batch)
   const retyped = separate === undefined ? undefined : await typed(separate, engine).catch(() => undefined)
   return retyped !== undefined && keepsShapes(graph, retyped) ? retyped : graph

@@ -4,9 +4,11 @@
  * gradients reach the data, and as plain arithmetic for the verifier, which runs the file as it is.
  */
 import { RobustlyError } from '../errors.js'
-import type { Graph, Node, ValueInfo } from '../onnx/graph.js'
+import type { Graph, Initializer, Node, ValueInfo } from '../onnx/graph.js'
 import { initializer } from '../onnx/graph.js'
-import { float32, int64, type Shape, sameShape, sizeOf } from '../tensor/tensor.js'
+import { elementTypes } from '../onnx/operators.js'
+import { wholeRange } from '../tensor/convert.js'
+import { type DataType, float32, int64, type Shape, sameShape, sizeOf } from '../tensor/tensor.js'
 
 export interface DataSpace {
   /** Shape of one sample of the data. */
@@ -133,10 +135,10 @@ export function withInputPlan(graph: Graph, inputName: string, batch: number, pl
   const nodes: Node[] = []
   const data = fresh('data')
   let current = data
-  const emit = (op: string, constant?: ReturnType<typeof initializer>, attributes: Node['attributes'] = new Map()) => {
+  const emit = (op: string, constants: readonly Initializer[] = [], attributes: Node['attributes'] = new Map()) => {
     const output = fresh(`data_${op}`)
     const inputs = [current]
-    if (constant !== undefined) {
+    for (const constant of constants) {
       const name = fresh(`data_${op}_constant`)
       initializers.set(name, constant)
       inputs.push(name)
@@ -145,16 +147,22 @@ export function withInputPlan(graph: Graph, inputName: string, batch: number, pl
     current = output
   }
   const constant = (values: Float32Array) => initializer(compact(values, plan.sampleShape))
-  if (plan.mean !== undefined) emit('Sub', constant(plan.mean))
-  if (plan.std !== undefined) emit('Div', constant(plan.std))
+  if (plan.mean !== undefined) emit('Sub', [constant(plan.mean)])
+  if (plan.std !== undefined) emit('Div', [constant(plan.std)])
   if (plan.permutation !== undefined) {
-    emit(
-      'Transpose',
-      undefined,
-      new Map([['perm', { type: 'ints', value: [0, ...plan.permutation.map(axis => axis + 1)] }]]),
-    )
+    emit('Transpose', [], new Map([['perm', { type: 'ints', value: [0, ...plan.permutation.map(axis => axis + 1)] }]]))
   }
-  emit('Reshape', initializer(int64([batch, ...plan.inputShape])))
+  emit('Reshape', [initializer(int64([batch, ...plan.inputShape]))])
+  const { dtype } = graph.inputs.find(input => input.name === inputName)!
+  const range = wholeRange(dtype)
+  if (range !== undefined) {
+    emit('Round')
+    emit(
+      'Clip',
+      range.map(bound => initializer(float32([bound], []))),
+    )
+    emit('Cast', [], new Map([['to', { type: 'int', value: elementTypes[dtype as DataType] }]]))
+  }
   nodes.push({
     name: fresh('data_input'),
     op: 'Identity',

@@ -1,0 +1,52 @@
+/** Quantised and half-precision exports of one network: gradients are found, and break more than noise does. */
+import { fileURLToPath } from 'node:url'
+import { describe, expect, it } from 'vitest'
+import { openDataset } from '../../src/data/dataset.js'
+import { inspectModel } from '../../src/evaluate/facts.js'
+import { mnist } from '../support/assets.js'
+import { attacked } from '../support/attacked.js'
+
+const folder = fileURLToPath(new URL('../exports/models/', import.meta.url))
+const space = {
+  sampleShape: [1, 28, 28],
+  dataLayout: 'CHW',
+  modelLayout: undefined,
+  mean: undefined,
+  std: undefined,
+} as const
+const count = 40
+const epsilon = 0.15
+
+const rows = [
+  { file: 'mnist-cnn-fp16.onnx', says: /float16/ },
+  { file: 'mnist-cnn-bf16-weights.onnx', says: /bfloat16/ },
+  { file: 'mnist-cnn-int8-qdq.onnx', says: /Quantised/ },
+  { file: 'mnist-cnn-int8-qoperator.onnx', says: /Quantised/ },
+  { file: 'mnist-cnn-int8-dynamic.onnx', says: /Quantised/ },
+]
+
+async function samples() {
+  const data = await openDataset(mnist)
+  const { inputs, labels } = await data.read(0, count)
+  await data.close()
+  return Array.from(labels, (label, i) => ({ input: inputs.slice(i * 784, (i + 1) * 784), label }))
+}
+
+describe.each(rows)('$file', ({ file, says }) => {
+  it('can be attacked with gradients, and the graph for that follows the file', async () => {
+    const { missing, warnings, notes } = await inspectModel(folder + file, { space })
+    expect([...missing]).toEqual([])
+    expect(warnings).toEqual([])
+    expect(notes.some(note => says.test(note))).toBe(true)
+  })
+
+  it('PGD leaves less than noise', { timeout: 60_000 }, async () => {
+    const trial = { path: folder + file, space, samples: await samples(), epsilon }
+    const noise = await attacked({ ...trial, attack: 'uniform-noise' })
+    const pgd = await attacked({ ...trial, attack: 'pgd', options: { steps: 15, stepSize: 0.02 } })
+    console.info(`${file}: of ${pgd.correct} noise breaks ${noise.broken}, PGD ${pgd.broken}`)
+    expect(pgd.correct).toBeGreaterThan(count * 0.9)
+    expect(pgd.broken).toBeGreaterThan(noise.broken + count / 2)
+    expect(pgd.zeroGradients).toBe(0)
+  })
+})
