@@ -62,7 +62,8 @@ export function randomStream(seed: number, sample: number, purpose: string, inde
     }
   }
   function integer(count: number): number {
-    const limit = 2 ** 32 - (2 ** 32 % count)
+    // 2³² less what is left of it over a multiple of the count, in 32-bit integers where they suffice.
+    const limit = 2 ** 32 - ((-count >>> 0) % count)
     let value = uint32()
     while (value >= limit) value = uint32()
     return value % count

@@ -12,7 +12,11 @@ export function bumps({ norm, region, image, random }: MoveContext, power: 1 | 2
   const { channels, channelStride, rowStride, columnStride } = image
   const measure = power === 2 ? (value: number) => value * value : Math.abs
   const budget = measure(epsilon)
+  /** Below it no rounding of the running sum hides that a point is too far. */
+  const safe = budget * (1 - 1e-9)
   const best = new Float32Array(center.length)
+  const pixelList = () => new Int32Array(image.height * image.width)
+  const [sourcePixels, targetPixels, commonPixels] = [pixelList(), pixelList(), pixelList()]
   const shapes = new Map<string, Float64Array>()
   let used = 0
   let usedNow = 0
@@ -32,16 +36,24 @@ export function bumps({ norm, region, image, random }: MoveContext, power: 1 | 2
     return shape
   }
 
-  /** Calls `visit` with the feature and the position in the window. */
-  function within(window: Window, channel: number, visit: (at: number, k: number) => void): void {
-    let k = 0
-    for (let row = window.top; row < window.top + window.height; row++) {
-      let at = channel * channelStride + row * rowStride + window.left * columnStride
-      for (let column = 0; column < window.width; column++) {
-        visit(at, k++)
-        at += columnStride
-      }
+  /** Writes the pixels of a window, as features of the first channel, row by row. Gives their number. */
+  function list({ top, left, height, width }: Window, out: Int32Array): number {
+    let count = 0
+    for (let row = top; row < top + height; row++) {
+      for (let column = left; column < left + width; column++) out[count++] = row * rowStride + column * columnStride
     }
+    return count
+  }
+
+  /** The budget that the best point holds in one channel of so many pixels. */
+  function heldBy(pixels: Int32Array, count: number, channel: number): number {
+    const offset = channel * channelStride
+    let sum = 0
+    for (let k = 0; k < count; k++) {
+      const at = pixels[k] + offset
+      sum += measure(best[at] - center[at])
+    }
+    return sum
   }
 
   function start(point: Float32Array): void {
@@ -56,12 +68,14 @@ export function bumps({ norm, region, image, random }: MoveContext, power: 1 | 2
       for (let j = 0; j < columns; j++) {
         const window = { top: top + i * tile.height, left: left + j * tile.width, ...tile }
         const shape = shapeFor(window)
+        const count = list(window, targetPixels)
         for (let channel = 0; channel < channels; channel++) {
           const sign = random.uint32() & 1 ? 1 : -1
-          within(window, channel, (at, k) => {
-            change[at] = sign * shape[k]
-            total += measure(change[at])
-          })
+          for (let k = 0; k < count; k++) {
+            const value = sign * shape[k]
+            change[targetPixels[k] + channel * channelStride] = value
+            total += measure(value)
+          }
         }
       }
     }
@@ -72,23 +86,26 @@ export function bumps({ norm, region, image, random }: MoveContext, power: 1 | 2
     used = measure(norm.distance(point, center))
   }
 
-  /** Fills the target window of one channel with the bump on top of what is there, of this budget. */
-  function fill(point: Float32Array, channel: number, shape: Float64Array, share: number): void {
+  /** Fills the target pixels of one channel with the bump on top of what is there, of this budget. Gives what they hold then. */
+  function fill(point: Float32Array, count: number, channel: number, shape: Float64Array, share: number): number {
+    const offset = channel * channelStride
     const sign = random.uint32() & 1 ? 1 : -1
-    let old = 0
-    within(target, channel, at => {
-      old += measure(best[at] - center[at])
-    })
-    const oldScale = 1 / (1e-12 + old ** (1 / power))
+    const oldScale = 1 / (1e-12 + heldBy(targetPixels, count, channel) ** (1 / power))
     let sum = 0
-    within(target, channel, (at, k) => {
-      sum += measure(sign * shape[k] + (best[at] - center[at]) * oldScale)
-    })
+    for (let k = 0; k < count; k++) {
+      const at = targetPixels[k] + offset
+      const wanted = sign * shape[k] + (best[at] - center[at]) * oldScale
+      sum += measure(wanted)
+    }
     const scale = (share / (1e-12 + sum)) ** (1 / power)
-    within(target, channel, (at, k) => {
+    let held = 0
+    for (let k = 0; k < count; k++) {
+      const at = targetPixels[k] + offset
       const value = center[at] + scale * (sign * shape[k] + (best[at] - center[at]) * oldScale)
       point[at] = value < low[at] ? low[at] : value > high[at] ? high[at] : value
-    })
+      held += measure(point[at] - center[at])
+    }
+    return held
   }
 
   function change(point: Float32Array, share: number): void {
@@ -100,32 +117,31 @@ export function bumps({ norm, region, image, random }: MoveContext, power: 1 | 2
     }
     const shape = shapeFor(target)
     const spare = Math.max(0, budget * (1 - 1e-6) - used) / channels
+    const count = list(target, targetPixels)
+    list(source, sourcePixels)
+    const common = list(overlap(source, target), commonPixels)
+    usedNow = used
     for (let channel = 0; channel < channels; channel++) {
-      let held = 0
-      within(source, channel, at => {
-        held += measure(best[at] - center[at])
+      // What lies in both windows counts once.
+      const held =
+        heldBy(sourcePixels, count, channel) +
+        heldBy(targetPixels, count, channel) -
+        heldBy(commonPixels, common, channel)
+      for (let k = 0; k < count; k++) {
+        const at = sourcePixels[k] + channel * channelStride
         point[at] = center[at]
-      })
-      within(target, channel, at => {
-        // What lies in both windows was counted above and is the center's by now.
-        if (!inside(source, at, channel)) held += measure(best[at] - center[at])
-      })
-      fill(point, channel, shape, spare + held)
+      }
+      usedNow += fill(point, count, channel, shape, spare + held) - held
     }
-    usedNow = measure(norm.distance(point, center))
+    everywhere = false
+    if (usedNow <= safe) return
     // Rounding to float32 can lead outside by some units in the last place.
+    usedNow = measure(norm.distance(point, center))
     everywhere = usedNow > budget
     if (everywhere) {
       norm.project(point, region)
       usedNow = measure(norm.distance(point, center))
     }
-  }
-
-  function inside({ top, left, height, width }: Window, at: number, channel: number): boolean {
-    const offset = at - channel * channelStride
-    const row = Math.floor(offset / rowStride)
-    const column = Math.floor((offset - row * rowStride) / columnStride)
-    return row >= top && row < top + height && column >= left && column < left + width
   }
 
   function copy(from: Float32Array, to: Float32Array): void {
@@ -144,6 +160,18 @@ export function bumps({ norm, region, image, random }: MoveContext, power: 1 | 2
       used = usedNow
     },
     undo: point => copy(best, point),
+  }
+}
+
+/** What two windows have in common; of no size when that is nothing. */
+function overlap(a: Window, b: Window): Window {
+  const top = Math.max(a.top, b.top)
+  const left = Math.max(a.left, b.left)
+  return {
+    top,
+    left,
+    height: Math.max(0, Math.min(a.top + a.height, b.top + b.height) - top),
+    width: Math.max(0, Math.min(a.left + a.width, b.left + b.width) - left),
   }
 }
 

@@ -12,7 +12,7 @@ import { marginOf } from '../model/batch-model.js'
 import type { Random } from '../random.js'
 import type { Norm, NormName, Region } from '../threat/norm.js'
 import { regionOf } from '../threat/threat.js'
-import { askScores, defineAttack } from './attack.js'
+import { askScores, defineAttack, type ScoreReply } from './attack.js'
 import { copyWindow, drawWindow, type ImageLayout, imageLayout, type Window } from './image.js'
 import { bumps } from './square-bumps.js'
 
@@ -67,9 +67,11 @@ export const square = defineAttack({
       const { start, change, keep, undo } = movesIn({ norm: threat.norm, region, image, random: random(restart) })
       start(point)
       let margin = marginOf((yield* askScores(point)).logits, sample.label)
-      for (let query = 1; query < queries; query++) {
-        change(point, shareAt(query - 1, share, rescale ? queries : 10_000))
-        const next = marginOf((yield* askScores(point)).logits, sample.label)
+      const query = { ask: 'scores', points: [point] } as const
+      for (let asked = 1; asked < queries; asked++) {
+        change(point, shareAt(asked - 1, share, rescale ? queries : 10_000))
+        const [reply] = (yield query) as readonly ScoreReply[]
+        const next = marginOf(reply.logits, sample.label)
         if (next < margin || next <= 0) {
           margin = next
           keep(point)
