@@ -13,6 +13,7 @@ import { normalization } from './normalization.js'
 import { pooling } from './pooling.js'
 import { recurrent } from './recurrent.js'
 import { reduction } from './reduction.js'
+import { sampling } from './sampling.js'
 import { selection } from './selection.js'
 import { shape } from './shape.js'
 import { standardization } from './standardization.js'
@@ -31,6 +32,7 @@ export const gradientRules: GradientRules = mergeTables(
   pooling,
   recurrent,
   reduction,
+  sampling,
   selection,
   shape,
   standardization,

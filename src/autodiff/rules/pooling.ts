@@ -6,7 +6,11 @@ import type { GradientRules, RuleContext } from '../rule.js'
 import { floatsOf } from './constants.js'
 import { adjoint } from './convolution.js'
 
-export const pooling: Pick<GradientRules, 'AveragePool' | 'GlobalAveragePool' | 'GlobalMaxPool' | 'MaxPool'> = {
+type Pooling =
+  | ('AveragePool' | 'GlobalAveragePool' | 'GlobalMaxPool' | 'MaxPool')
+  | ('LpPool' | 'GlobalLpPool' | 'MaxUnpool')
+
+export const pooling: GradientRules<Pooling> = {
   // A depthwise convolution by ones, divided by the number of elements that each window counts.
   AveragePool(context) {
     const { b, I, G, attributes } = context
@@ -35,12 +39,55 @@ export const pooling: Pick<GradientRules, 'AveragePool' | 'GlobalAveragePool' | 
     return [b.reshape(placed, x.shape)]
   },
 
+  // The root of a depthwise convolution of |x|^p by ones.
+  LpPool: ({ b, I, O, attributes, through }) =>
+    through(() => {
+      const x = I(0)
+      const [channels, spatial] = [x.shape[1]!, x.shape.slice(2)]
+      const { kernel, strides, dilations, begins, extents } = slidingWindow(
+        attributes,
+        spatial,
+        attributes.kernel_shape!,
+      )
+      const ends = O()
+        .shape.slice(2)
+        .map((count, i) => (count - 1) * strides[i]! + extents[i]! - begins[i]! - spatial[i]!)
+      // Windows may end before the input does: a negative padding, which only Pad knows.
+      const crops = ends.map(end => Math.min(0, end))
+      const none = crops.map(() => 0)
+      const inner = b.pad(powered(b, x, attributes.p), [0, 0, ...none, 0, 0, ...crops])
+      const ones = b.full([channels, 1, ...kernel], 1, x.dtype)
+      const pads = [...begins, ...ends.map(end => Math.max(0, end))]
+      return [rooted(b, b.conv(inner, ones, undefined, { strides, dilations, pads, group: channels }), attributes.p)]
+    }),
+
+  GlobalLpPool: ({ b, I, attributes: { p }, through }) =>
+    through(() => {
+      const axes = I(0).shape.flatMap((_, axis) => (axis < 2 ? [] : [axis]))
+      return [rooted(b, b.reduceSum(powered(b, I(0), p), axes, true), p)]
+    }),
+
+  // y = x at the indices, 0 elsewhere: G at the indices
+  MaxUnpool: ({ b, I, G }) => [b.gather(b.reshape(G(), [sizeOf(G().shape)]), I(1))],
+
   MaxPool(context) {
     const { I, G, attributes } = context
     const spatial = I(0).shape.slice(2)
     const window = slidingWindow(attributes, spatial, attributes.kernel_shape ?? [])
     return [tiles(window, spatial, G().shape.slice(2)) ? handDown(context, window) : scatter(context)]
   },
+}
+
+/** |x|^p */
+function powered(b: GraphBuilder, x: Value, p: number): Value {
+  if (p === 1) return b.abs(x)
+  return p === 2 ? b.mul(x, x) : b.pow(b.abs(x), b.scalar(p, x.dtype))
+}
+
+/** x^(1/p) for x ≥ 0 */
+function rooted(b: GraphBuilder, x: Value, p: number): Value {
+  if (p === 1) return x
+  return p === 2 ? b.sqrt(x) : b.pow(x, b.scalar(1 / p, x.dtype))
 }
 
 /** More taps than this are not worth a comparison each. */

@@ -15,6 +15,7 @@ import { rows as normalization } from './normalization.rows.js'
 import { rows as pooling } from './pooling.rows.js'
 import { rows as recurrent } from './recurrent.rows.js'
 import { rows as reduction } from './reduction.rows.js'
+import { rows as sampling } from './sampling.rows.js'
 import { rows as selection } from './selection.rows.js'
 import { rows as shape } from './shape.rows.js'
 import { rows as standardization } from './standardization.rows.js'
@@ -33,6 +34,7 @@ const families: Readonly<Record<string, readonly Row[]>> = {
   pooling,
   recurrent,
   reduction,
+  sampling,
   selection,
   shape,
   standardization,

@@ -4,7 +4,7 @@ import type { Shape } from '../../tensor/tensor.js'
 import type { Attribute, Node, TypedGraph } from '../graph.js'
 import { attributeOf, changed, intsAttribute } from './pass.js'
 
-const windowed = new Set(['Conv', 'MaxPool', 'AveragePool'])
+const windowed = new Set(['Conv', 'MaxPool', 'AveragePool', 'LpPool'])
 
 /** The same graph with explicit `pads` in every convolution and pool. Throws `model-unsupported`, naming the node. */
 export function explicitPads(graph: TypedGraph): TypedGraph {

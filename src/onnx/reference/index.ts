@@ -13,6 +13,7 @@ import { pooling } from './pooling.js'
 import { recurrent } from './recurrent.js'
 import { reduction } from './reduction.js'
 import type { ReferenceRules } from './rule.js'
+import { sampling } from './sampling.js'
 import { selection } from './selection.js'
 import { shape } from './shape.js'
 import { standardization } from './standardization.js'
@@ -30,6 +31,7 @@ export const referenceRules: ReferenceRules = mergeTables(
   pooling,
   recurrent,
   reduction,
+  sampling,
   selection,
   shape,
   standardization,

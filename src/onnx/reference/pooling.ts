@@ -3,10 +3,15 @@ import { RobustlyError } from '../../errors.js'
 import { float64, int64, sizeOf, type Tensor } from '../../tensor/tensor.js'
 import { slidingWindow, windowCounts } from '../window.js'
 import { asFloats, zeros } from './floats.js'
+import { numbersOf } from './numbers.js'
 import type { ReferenceRules } from './rule.js'
 import { type Taps, tapsOf } from './taps.js'
 
-export const pooling: Pick<ReferenceRules, 'AveragePool' | 'GlobalAveragePool' | 'GlobalMaxPool' | 'MaxPool'> = {
+type Pooling =
+  | ('AveragePool' | 'GlobalAveragePool' | 'GlobalMaxPool' | 'MaxPool')
+  | ('LpPool' | 'GlobalLpPool' | 'MaxUnpool')
+
+export const pooling: Pick<ReferenceRules, Pooling> = {
   AveragePool({ input, attributes }) {
     const { taps, shape } = positionsOf(input(0), attributes)
     return [
@@ -26,6 +31,28 @@ export const pooling: Pick<ReferenceRules, 'AveragePool' | 'GlobalAveragePool' |
 
   GlobalAveragePool({ input }) {
     return [perMap(input(0), values => values.reduce((sum, value) => sum + value, 0) / values.length)]
+  },
+
+  // (Σ |x|^p)^(1/p)
+  LpPool({ input, attributes }) {
+    const { taps, shape } = positionsOf(input(0), attributes)
+    return [pooled(input(0), shape, taps, values => norm(values, attributes.p))]
+  },
+
+  GlobalLpPool: ({ input, attributes }) => [perMap(input(0), values => norm(values, attributes.p))],
+
+  // Zeros but at the indices into the flat output that a pool gave out.
+  MaxUnpool({ input, inputs, attributes: { kernel_shape, pads, strides } }) {
+    const x = asFloats(input(0))
+    const spatial = x.shape.slice(2).map((dim, i) => {
+      const cropped = (pads?.[i] ?? 0) + (pads?.[i + x.shape.length - 2] ?? 0)
+      return (dim - 1) * (strides?.[i] ?? 1) + kernel_shape![i]! - cropped
+    })
+    const y = zeros(inputs[2] === undefined ? [...x.shape.slice(0, 2), ...spatial] : numbersOf(inputs[2]))
+    numbersOf(input(1)).forEach((at, i) => {
+      y.data[at] = x.data[i]!
+    })
+    return [y]
   },
 
   GlobalMaxPool({ input }) {
@@ -66,6 +93,10 @@ function positionsOf(x: Tensor, attributes: PoolAttributes): { taps: Taps; shape
   const window = slidingWindow(attributes, spatial, attributes.kernel_shape ?? [])
   const counts = windowCounts(window, spatial, attributes.ceil_mode === 1)
   return { taps: tapsOf(window, spatial, counts), shape: [...x.shape.slice(0, 2), ...counts] }
+}
+
+function norm(values: Float64Array, p: number): number {
+  return values.reduce((sum, value) => sum + Math.abs(value) ** p, 0) ** (1 / p)
 }
 
 /** Applies `reduce` to the values (0 in the padding) and tap indices of every window of every channel. */
