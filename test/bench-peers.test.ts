@@ -21,6 +21,7 @@ function measured(tool: string, seconds: number, distances: number[], claimed: n
   }
   const answer: Answer = {
     seconds,
+    cpuSeconds: seconds / 2,
     clean: clean.filter(Boolean).length,
     claimed,
     batch: 32,
@@ -63,16 +64,16 @@ describe('numbers of the comparison', () => {
 describe('the table', () => {
   test('puts ratios beside peers, and says where a tool and the verifier differ', () => {
     const [first, second] = linesOf({ name: 'pgd-40', kind: 'budget' }, ours, [peer])
-    expect(first!.slice(0, 7)).toEqual(['pgd-40', 'robustly', '4', '1', '', '2.00', ''])
-    expect(second!.slice(0, 7)).toEqual(['', 'peer', '4', '2', '', '9.00', '4.5'])
-    expect(second![7]).toContain('broken by robustly only: 2, by it only: 1')
+    expect(first!.slice(0, 10)).toEqual(['pgd-40', 'robustly', '4', '1', '', '2.00', '1.00', '', '', '1.00'])
+    expect(second!.slice(0, 10)).toEqual(['', 'peer', '4', '2', '', '9.00', '4.50', '4.5', '4.5', '1.00'])
+    expect(second!.at(-1)).toContain('broken by robustly only: 2, by it only: 1')
     const boastful = { ...peer, answer: { ...peer.answer, claimed: 0, clean: 3 } }
-    const remarks = linesOf({ name: 'pgd-40', kind: 'budget' }, ours, [boastful])[1]![7]
+    const remarks = linesOf({ name: 'pgd-40', kind: 'budget' }, ours, [boastful])[1]!.at(-1)
     expect(remarks).toContain('it counts 0 left')
     expect(remarks).toContain('classifies 3 correctly, not 4')
     const outside = { ...peer, verified: { ...peer.verified, beyond: 0.01 } }
-    expect(linesOf({ name: 'pgd-40', kind: 'budget' }, ours, [outside])[1]![7]).toContain('outside the ball')
-    expect(second![7]).not.toMatch(/counts|outside|not 4/)
+    expect(linesOf({ name: 'pgd-40', kind: 'budget' }, ours, [outside])[1]!.at(-1)).toContain('outside the ball')
+    expect(second!.at(-1)).not.toMatch(/counts|outside|not 4/)
   })
 
   test('shows distances of minimum-distance attacks only', () => {

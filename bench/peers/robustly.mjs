@@ -1,5 +1,5 @@
 /** The driver of robustly itself: the same job as the peers', through the function that the command line calls, from dist/. */
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { writeNpy } from '../../dist/data/npz-write.js'
 import { decodeFloats, evaluate, openDataset } from '../../dist/index.js'
@@ -10,6 +10,8 @@ rmSync(run, { recursive: true, force: true })
 
 let chosen
 let time
+let cpuSeconds = null
+const watch = watchCpu()
 const { result } = await evaluate({
   model: job.model,
   data: job.inputs,
@@ -25,9 +27,55 @@ const { result } = await evaluate({
   threads: 1,
   onEvent(event) {
     if (event.kind === 'chosen') chosen = event.chosen
-    if (event.kind === 'finished') time = event
+    if (event.kind === 'finished') {
+      time = event
+      cpuSeconds = watch.last(event.wallSeconds)
+    }
   },
 })
+
+/** Follows the CPU seconds of this process and its workers. `last` gives those of the last so many wall seconds; null without /proc. */
+function watchCpu() {
+  if (!existsSync('/proc/self/stat')) return { last: () => null }
+  const seen = []
+  const look = () => seen.push({ at: performance.now() / 1000, cpu: cpuNow() })
+  const timer = setInterval(look, 20)
+  return {
+    last(wallSeconds) {
+      clearInterval(timer)
+      look()
+      const end = seen.at(-1)
+      const start = seen.findLast(({ at }) => at <= end.at - wallSeconds) ?? seen[0]
+      return end.cpu - start.cpu
+    },
+  }
+}
+
+function cpuNow() {
+  const { user, system } = process.cpuUsage()
+  let ticks = 0
+  for (const task of readdirSync('/proc/self/task')) {
+    for (const pid of readFileSync(`/proc/self/task/${task}/children`, 'utf8').split(' ').filter(Boolean)) {
+      if (!existsSync(`/proc/${pid}/stat`)) continue
+      const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+        .replace(/^.*\) /s, '')
+        .split(' ')
+      ticks += Number(fields[11]) + Number(fields[12])
+    }
+  }
+  return (user + system) / 1e6 + ticks / 100
+}
+
+function ticksOf(pid) {
+  try {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+      .replace(/^.*\) /s, '')
+      .split(' ')
+    return Number(fields[11]) + Number(fields[12])
+  } catch {
+    return 0 // It ended just now.
+  }
+}
 
 const dataset = await openDataset(job.inputs)
 const { inputs: found } = await dataset.read(0, dataset.count)
@@ -44,15 +92,15 @@ writeFileSync(
   join(job.folder, 'answer.json'),
   JSON.stringify({
     seconds: time.wallSeconds,
+    cpuSeconds,
     clean: result.accuracy.standard.correct,
     claimed: result.accuracy.robust.correct,
     batch: chosen.plan.batch,
     runtimeShare: time.runtimeSeconds / time.wallSeconds,
-    attacks: result.attacks.map(({ name, seconds, attempted, robustAfter, queries }) => ({
+    attacks: result.attacks.map(({ name, seconds, robustAfter, queries }) => ({
       name,
       seconds,
-      attempted,
-      robustAfter,
+      left: robustAfter,
       queries,
     })),
   }),

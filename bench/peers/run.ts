@@ -1,7 +1,7 @@
 /**
  * `npm run bench:peers [-- ROW …]`: robustly beside the toolkits of Python, in one run: the same ONNX file, samples, radius, budget and
  * one core each. Prints a table for each model; every number about accuracy and distance is the verifier's, for all tools alike.
- * Ratios are of wall time without loading; peers have the best of a few batch sizes, robustly the one it chooses.
+ * Ratios are of wall time without loading, and of CPU time, which other programs on the machine disturb less; peers have the best of a few batch sizes, robustly the one it chooses.
  */
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -12,7 +12,6 @@ import { openDataset } from '../../src/data/dataset.js'
 import { writeNpy } from '../../src/data/npz-write.js'
 import { type Engine, loadEngine } from '../../src/runtime/engine.js'
 import { int64 } from '../../src/tensor/tensor.js'
-import { median } from '../measure.js'
 import { peersPython } from './environment.js'
 import { type Row, rows } from './rows.js'
 import { type Subject, subjects } from './subjects.js'
@@ -50,7 +49,7 @@ Rows: ${rows.map(({ name }) => name).join(', ')} (default: all)
   --model NAME      ${subjects.map(({ name }) => name).join(', ')} (default: all that are at hand); may be repeated
   --samples COUNT   samples of each row (default: of the row, fewer on larger models)
   --batches LIST    batch sizes that peers try, 0 for all samples at once (default: of the row)
-  --rounds COUNT    times each tool runs, in turn; medians are shown (default: 1)
+  --rounds COUNT    times each tool runs, in turn; the one of median CPU time is shown (default: 1)
   --core NUMBER     the core that all are bound to, where taskset is at hand (default: 0)
   --json FILE       everything that was measured`)
 } else {
@@ -122,6 +121,20 @@ function beside(file: string): string {
   return join('bench', 'peers', file)
 }
 
+interface Run {
+  readonly answer: Answer
+  /** Wall seconds of the process less those of the answer. */
+  readonly setup: number
+}
+
+/** What a run cost: CPU time where it is known, since others use the machine too. */
+const cost = ({ answer }: Run) => answer.cpuSeconds ?? answer.seconds
+
+/** The run of median cost. */
+function middle(runs: readonly Run[]): Run {
+  return runs.toSorted((a, b) => cost(a) - cost(b))[(runs.length - 1) >> 1]!
+}
+
 /** Runs every tool once in each round, one after the other, and verifies what it found in the last. */
 async function measure(
   engine: Engine,
@@ -132,28 +145,25 @@ async function measure(
 ): Promise<Measured[]> {
   const asked = values.batches?.split(',').map(Number) ?? row.batches
   const sizes = [...new Set(asked.map(size => (size === 0 ? samples.count : Math.min(size, samples.count))))]
-  const variants = tools.flatMap(tool =>
-    (tool.batches ?? sizes).map(batch => ({ tool, batch, times: [] as number[], setups: [] as number[] })),
-  )
-  const folderOf = (at: number) => join(resolve(samples.inputs, '..'), `tool-${at}`)
+  const variants = tools
+    .flatMap(tool => (tool.batches ?? sizes).map(batch => ({ tool, batch, runs: [] as Run[] })))
+    .map((variant, at) => ({ ...variant, folder: join(resolve(samples.inputs, '..'), `tool-${at}`) }))
   for (let round = 0; round < Number(values.rounds); round++) {
-    for (const [at, { tool, batch, times, setups }] of variants.entries()) {
-      const folder = folderOf(at)
+    for (const { tool, batch, folder, runs } of variants) {
       mkdirSync(folder, { recursive: true })
       const start = performance.now()
       drive(tool.command, folder, { ...jobOf(subject, row, samples), batch })
-      times.push(answerIn(folder).seconds)
-      setups.push((performance.now() - start) / 1000 - times.at(-1)!)
+      const answer = JSON.parse(readFileSync(join(folder, 'answer.json'), 'utf8')) as Answer
+      runs.push({ answer, setup: (performance.now() - start) / 1000 - answer.seconds })
     }
   }
   const results: Measured[] = []
   for (const tool of tools) {
-    const mine = variants.map((variant, at) => ({ ...variant, at })).filter(variant => variant.tool === tool)
-    const fastest = mine.reduce((best, each) => (median(each.times) < median(best.times) ? each : best))
-    const folder = folderOf(fastest.at)
-    const answer = { ...answerIn(folder), seconds: median(fastest.times) }
+    const { folder, runs } = variants
+      .filter(variant => variant.tool === tool)
+      .reduce((best, each) => (cost(middle(each.runs)) < cost(middle(best.runs)) ? each : best))
     const verified = await verify(engine, subject, row, { ...samples, examples: join(folder, 'adversarial.npy') })
-    results.push({ tool: tool.tool, answer, setup: median(fastest.setups), verified, note: tool.note ?? '' })
+    results.push({ tool: tool.tool, ...middle(runs), verified, note: tool.note ?? '' })
   }
   return results
 }
@@ -178,10 +188,6 @@ function jobOf(subject: Subject, row: Row, samples: Samples) {
     classes: 10,
     seed: 0,
   }
-}
-
-function answerIn(folder: string): Answer {
-  return JSON.parse(readFileSync(join(folder, 'answer.json'), 'utf8')) as Answer
 }
 
 /** One process, bound to one core where the system has taskset, with libraries held to one thread. */

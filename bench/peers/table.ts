@@ -6,6 +6,8 @@ import type { Verified } from './verify.js'
 export interface Answer {
   /** Wall seconds of prediction and attack, without loading. */
   readonly seconds: number
+  /** CPU seconds of the same stretch, which other programs on the machine do not lengthen; null where they cannot be had. */
+  readonly cpuSeconds: number | null
   /** Correct samples, and the ones left, as the tool itself sees them. */
   readonly clean: number
   readonly claimed: number
@@ -15,9 +17,9 @@ export interface Answer {
   readonly attacks: readonly {
     readonly name: string
     readonly seconds: number
-    readonly attempted: number
-    readonly robustAfter: number
-    readonly queries: { readonly forward: number; readonly gradient: number }
+    /** Samples left after it; null where the tool does not say. */
+    readonly left: number | null
+    readonly queries?: { readonly forward: number; readonly gradient: number }
   }[]
 }
 
@@ -53,7 +55,19 @@ export function onlyBroken(first: Verified, second: Verified): readonly [number[
   return [broken(first, second), broken(second, first)]
 }
 
-export const titles = ['attack', 'tool', 'clean', 'left', 'median distance', 'seconds', 'times robustly', 'remarks']
+export const titles = [
+  'attack, samples',
+  'tool',
+  'clean',
+  'left',
+  'median distance',
+  'seconds',
+  'CPU seconds',
+  'times robustly',
+  'CPU ratio',
+  'loading',
+  'remarks',
+]
 
 /** One line for robustly, then one for each peer. */
 export function linesOf(
@@ -61,29 +75,43 @@ export function linesOf(
   ours: Measured,
   peers: readonly Measured[],
 ): string[][] {
-  const line = (one: Measured, name: string, ratio: string, remarks: readonly string[]) => [
+  const line = (one: Measured, name: string, ratios: readonly string[], remarks: readonly string[]) => [
     name,
     one.tool,
     String(one.verified.clean.filter(Boolean).length),
     String(left(one.verified)),
     row.kind === 'minimum' ? shown(medianDistance(one.verified)) : '',
-    one.answer.seconds.toPrecision(3),
-    ratio,
-    remarks.filter(text => text !== '').join('; '),
+    seconds(one.answer.seconds),
+    seconds(one.answer.cpuSeconds),
+    ...ratios,
+    seconds(one.setup),
+    [...remarks, ...doubts(one), ...sharesOf(one.answer), `batch ${one.answer.batch}`, one.note]
+      .filter(text => text !== '')
+      .join('; '),
   ]
-  const shares = ours.answer.attacks.length < 2 ? [] : [sharesOf(ours.answer)]
   const inside = `${Math.round(100 * (ours.answer.runtimeShare ?? 0))} % inside ONNX Runtime`
   return [
-    line(ours, row.name, '', [inside, ...shares, ...doubts(ours), `batch ${ours.answer.batch}`, ours.note]),
+    line(ours, row.name, ['', ''], [inside]),
     ...peers.map(peer => {
       const [onlyOurs, onlyTheirs] = onlyBroken(ours.verified, peer.verified)
       const apart = onlyOurs.length + onlyTheirs.length
       const remarks =
         apart === 0 ? [] : [`broken by robustly only: ${onlyOurs.length}, by it only: ${onlyTheirs.length}`]
-      const ratio = (peer.answer.seconds / ours.answer.seconds).toFixed(1)
-      return line(peer, '', ratio, [...remarks, ...doubts(peer), `batch ${peer.answer.batch}`, peer.note])
+      const ratios = [
+        ratio(peer.answer.seconds, ours.answer.seconds),
+        ratio(peer.answer.cpuSeconds, ours.answer.cpuSeconds),
+      ]
+      return line(peer, '', ratios, remarks)
     }),
   ]
+}
+
+function seconds(value: number | null): string {
+  return value === null ? '' : value >= 100 ? value.toFixed(0) : value.toPrecision(3)
+}
+
+function ratio(theirs: number | null, ours: number | null): string {
+  return theirs === null || ours === null ? '' : (theirs / ours).toFixed(1)
 }
 
 function shown(distance: number): string {
@@ -100,11 +128,15 @@ function doubts({ answer, verified }: Measured): string[] {
   return wrong
 }
 
-function sharesOf({ attacks }: Answer): string {
+/** Where the time of a suite goes. */
+function sharesOf({ attacks }: Answer): string[] {
+  if (attacks.length < 2) return []
   const total = attacks.reduce((sum, { seconds }) => sum + seconds, 0)
-  return attacks
-    .map(({ name, seconds, robustAfter }) => `${name} ${Math.round((100 * seconds) / total)} % (${robustAfter} left)`)
-    .join(', ')
+  const shares = attacks.map(({ name, seconds, left }) => {
+    const share = `${name} ${Math.round((100 * seconds) / total)} %`
+    return left === null ? share : `${share} (${left} left)`
+  })
+  return [shares.join(', ')]
 }
 
 /** A Markdown table with its columns aligned. */
