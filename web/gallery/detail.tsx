@@ -1,5 +1,5 @@
 /** Everything that is known of one adversarial example, in a dialog. */
-import { useEffect, useRef } from 'preact/hooks'
+import { useLayoutEffect, useRef } from 'preact/hooks'
 import { statuses } from '../../src/report/html/document.js'
 import type { Run } from '../data/report.js'
 import { grouped, significant } from '../data/words.js'
@@ -23,7 +23,7 @@ const statusWords = {
 
 export function Detail({ run, example, move, close }: DetailProps) {
   const dialog = useRef<HTMLDialogElement>(null)
-  useEffect(() => {
+  useLayoutEffect(() => {
     dialog.current?.showModal()
   }, [])
   const keys = (event: KeyboardEvent) => {

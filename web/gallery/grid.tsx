@@ -9,13 +9,12 @@ interface GridProps<Item> {
   readonly cardHeight: number
   readonly cardWidth: number
   readonly children: (item: Item) => ComponentChildren
-  readonly keyOf: (item: Item) => number
 }
 
 /** Rows that are drawn above and below what is in view, so that the keyboard finds the next card there. */
 const spareRows = 2
 
-export function Grid<Item>({ items, label, cardHeight, cardWidth, children, keyOf }: GridProps<Item>) {
+export function Grid<Item>({ items, label, cardHeight, cardWidth, children }: GridProps<Item>) {
   const frame = useRef<HTMLElement>(null)
   const [view, setView] = useState({ top: 0, height: 0, width: 0 })
   useLayoutEffect(() => {
@@ -35,6 +34,8 @@ export function Grid<Item>({ items, label, cardHeight, cardWidth, children, keyO
   const rows = Math.ceil(items.length / columns)
   const first = Math.min(Math.max(0, Math.floor(view.top / cardHeight) - spareRows), Math.max(0, rows - 1))
   const last = Math.min(rows, Math.ceil((view.top + view.height) / cardHeight) + spareRows)
+  // Cards that leave the view come back as the next ones: their canvases are painted anew instead of made anew.
+  const slots = columns * (Math.ceil(view.height / cardHeight) + 1 + 2 * spareRows)
   const shown = view.width === 0 ? [] : items.slice(first * columns, last * columns)
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
@@ -48,7 +49,7 @@ export function Grid<Item>({ items, label, cardHeight, cardWidth, children, keyO
             height: `${cardHeight}px`,
           }
           return (
-            <li key={keyOf(item)} style={style} aria-setsize={items.length} aria-posinset={place + 1}>
+            <li key={place % slots} style={style} aria-setsize={items.length} aria-posinset={place + 1}>
               {children(item)}
             </li>
           )

@@ -33,6 +33,8 @@ export function Figure({ title, summary, draw, numbers, legend = [] }: FigurePro
     const description = document.createElementNS('http://www.w3.org/2000/svg', 'desc')
     description.textContent = summary
     drawing.prepend(description)
+    // The drawing speaks as a whole: labels on groups without a role are against the rules of ARIA.
+    for (const part of drawing.querySelectorAll('g[aria-label]')) part.removeAttribute('aria-label')
     holder.current?.replaceChildren(drawing)
   }, [width, draw, title, summary])
   return (

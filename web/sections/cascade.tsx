@@ -11,11 +11,24 @@ export const cascade: Section = {
   id: 'attacks',
   title: 'Attacks',
   shows: ({ runs }) => runs.some(({ result }) => result.attacks.length > 0),
-  component: ({ report: { runs } }) => <EachRun runs={runs}>{run => <Cascade run={run} />}</EachRun>,
+  component: ({ report: { runs } }) => (
+    <>
+      <p>
+        {[...new Set(runs.map(({ result }) => modes[result.mode]))].join(' ')} Queries are rows that the model
+        evaluated; time is that of all worker processes together.
+      </p>
+      <EachRun runs={runs}>{run => <Cascade run={run} />}</EachRun>
+    </>
+  ),
 }
 
+const modes = {
+  cascade: 'Each attack tries what the ones before it left standing.',
+  individual: 'Every attack tries every sample that the model classifies correctly.',
+} as const
+
 function Cascade({ run }: { readonly run: Run }) {
-  const { attacks, mode, data, surrogates } = run.result
+  const { attacks, data, surrogates } = run.result
   const columns: DataColumn<Row>[] = [
     { title: 'Attack', cell: ({ name }) => name },
     { title: 'Left standing', cell: row => <Bar row={row} count={data.count} /> },
@@ -26,7 +39,7 @@ function Cascade({ run }: { readonly run: Run }) {
       : []),
     { title: 'Left', cell: ({ robustAfter }) => grouped(robustAfter), numeric: true },
     { title: 'Queries', cell: ({ queries }) => short(queries.forward + queries.gradient), numeric: true },
-    { title: 'of these gradients', cell: ({ queries }) => short(queries.gradient), numeric: true },
+    { title: 'Gradients', cell: ({ queries }) => short(queries.gradient), numeric: true },
     ...(surrogates === undefined
       ? []
       : [
@@ -38,17 +51,7 @@ function Cascade({ run }: { readonly run: Run }) {
         ]),
     { title: 'Time', cell: ({ seconds }) => duration(seconds), numeric: true },
   ]
-  return (
-    <>
-      <p>
-        {mode === 'cascade'
-          ? `Each attack tries the ${run.noun}s that the ones before it left standing.`
-          : `Every attack tries every ${run.noun} that the model classifies correctly.`}{' '}
-        Queries are rows that the model evaluated; time is that of all worker processes together.
-      </p>
-      <DataTable caption={`Attacks on ${run.result.model.file}`} columns={columns} rows={attacks} />
-    </>
-  )
+  return <DataTable caption={`Attacks, ${run.name}`} columns={columns} rows={attacks} />
 }
 
 /** Of all samples: tried and left, tried and broken; the rest was not tried. */

@@ -12,7 +12,7 @@ import {
   thinned,
 } from '../data/derive.js'
 import type { Run } from '../data/report.js'
-import { epsilonText, percent, plural, short, significant } from '../data/words.js'
+import { epsilonText, halfText, percent, plural, short, significant } from '../data/words.js'
 import { Figure, perCent } from '../parts/figure.js'
 import { DataTable } from '../parts/table.js'
 import type { Section } from './section.js'
@@ -59,7 +59,7 @@ function ByDistance({ runs }: { readonly runs: readonly Run[] }) {
     [runs],
   )
   const draw = useMemo(() => drawing(curves, { label: `epsilon (${norm})`, log: false, marked: true }), [curves])
-  const medians = curves.map(({ run, steps }) => `${runText(run, runs)}${medianText(run, steps)}`)
+  const medians = same.map(run => `${runText(run, runs)}${halfText(run, smallestDistances(run.records!))}`)
   return (
     <>
       <p>
@@ -78,12 +78,6 @@ function ByDistance({ runs }: { readonly runs: readonly Run[] }) {
       ))}
     </>
   )
-}
-
-function medianText(run: Run, steps: readonly Step[]): string {
-  const half = steps.find(({ share }) => share <= 0.5)
-  if (half === undefined) return `More than half of the ${run.noun}s stand at every distance that was reached.`
-  return `Half of the ${run.noun}s are fooled by a change of ${significant(half.x)} or less.`
 }
 
 /** How small each attack's changes are, on the samples where it found one. */

@@ -69,7 +69,7 @@ function Gallery({ run }: { readonly run: Run }) {
         . Choose one to see it large.
       </p>
       {shown.length > 0 && (
-        <Grid items={shown} label={`Adversarial examples of ${run.name}`} keyOf={({ at }) => at} {...size}>
+        <Grid items={shown} label={`Adversarial examples of ${run.name}`} {...size}>
           {item => <Card run={run} example={item} open={() => setOpened(shown.indexOf(item))} />}
         </Grid>
       )}
@@ -83,7 +83,7 @@ function Explanation({ run, embedded }: { readonly run: Run; readonly embedded: 
   const sentences = [
     embedded === available
       ? `All ${plural(available, 'adversarial example')} of the run.`
-      : `${grouped(embedded)} of the ${plural(available, 'adversarial example')} of the run, spread evenly over it (robustly report --gallery all embeds every one).`,
+      : `${grouped(embedded)} of the ${plural(available, 'adversarial example')} of the run, spread evenly over it.`,
     ...(kind === 'image'
       ? ['Pictures are 8-bit previews; the exact values are in the run folder.']
       : ['Features that the attack changed are marked.']),
@@ -99,7 +99,17 @@ function Explanation({ run, embedded }: { readonly run: Run; readonly embedded: 
       ? []
       : [`Originals are missing: ${withoutOriginals}. Give the data with robustly report --data.`]),
   ]
-  return <p>{sentences.join(' ')}</p>
+  return (
+    <p>
+      {sentences.join(' ')}
+      {embedded < available && (
+        <>
+          {' '}
+          <code>robustly report --gallery all</code> embeds every one.
+        </>
+      )}
+    </p>
+  )
 }
 
 function Card({ run, example, open }: { readonly run: Run; readonly example: Example; readonly open: () => void }) {

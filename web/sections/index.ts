@@ -9,6 +9,7 @@ import { distributions } from './distributions.js'
 import { gallery } from './gallery.js'
 import { provenance } from './provenance.js'
 import type { Section } from './section.js'
+import { service } from './service.js'
 import { threat } from './threat.js'
 import { warnings } from './warnings.js'
 
@@ -19,6 +20,7 @@ export const sections: readonly Section[] = [
   distanceCurves,
   queryCurves,
   diagnostics,
+  service,
   classes,
   confusions,
   distributions,

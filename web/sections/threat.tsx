@@ -13,7 +13,7 @@ export const threat: Section = {
 
 function Card({ run }: { readonly run: Run }) {
   const { result, attacks, noun } = run
-  const { threat, surrogates, suite } = result
+  const { threat, surrogates, suite, draws } = result
   const part = noun === 'image' ? 'pixel value' : 'feature'
   const steps =
     noun === 'image' && threat.norm === 'Linf' && threat.box !== null
@@ -48,8 +48,10 @@ function Card({ run }: { readonly run: Run }) {
       </dd>
       <dt>Proof</dt>
       <dd>
-        An {noun} counts as fooled only when an input inside these limits is misclassified by the original model file.{' '}
-        {grouped(result.data.count)} {noun}s were attacked.
+        {noun === 'image' ? 'An image' : 'A sample'} counts as fooled only when an input inside these limits is
+        misclassified by the original model file. {grouped(result.data.count)} {noun}s were attacked.
+        {draws !== undefined &&
+          ` The model draws at random: it was asked ${grouped(draws)} times about each point, and most answers decide.`}
       </dd>
     </dl>
   )

@@ -6,10 +6,12 @@ import { quoted } from '../shell.js'
 
 /** `shown` decides what of a path is told. */
 export function commandOf(spec: EvaluationSpec, shown: (path: string) => string): string {
-  const { model, data, threat, suite, attacks: planned, mode, seed } = spec
+  const { model, data, threat, suite, attacks: planned, mode, seed, surrogateModels = [], draws } = spec
   const { mean, std, layout } = data.space
   const words: (string | readonly string[])[] = [
-    ['robustly', 'evaluate', shown(model.path)],
+    ['robustly', 'evaluate', model.endpoint === undefined ? shown(model.path) : model.path],
+    ...(model.endpoint?.protocol === 'json' ? [['--endpoint', 'ENDPOINT.json']] : []),
+    ...surrogateModels.map(({ path }) => ['--surrogate', shown(path)]),
     ['--data', shown(data.path)],
     ['--samples', data.range.join(':')],
     ['--norm', threat.norm],
@@ -20,6 +22,8 @@ export function commandOf(spec: EvaluationSpec, shown: (path: string) => string)
     ...(layout === undefined ? [] : [['--layout', layout]]),
     ...(suite === 'custom' ? planned.map(attack => ['--attack', wordOf(attack)]) : [['--suite', suite]]),
     ...(mode === 'individual' ? [['--individual']] : []),
+    ...(draws === undefined ? [] : [['--draws', String(draws)]]),
+    ...(model.surrogates === undefined ? [] : [['--surrogates', model.surrogates]]),
     ['--seed', String(seed)],
   ]
   return words
