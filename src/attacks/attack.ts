@@ -84,8 +84,39 @@ export interface Attack<A extends Access = Access, Options = unknown> {
   /** Losses that its gradient queries use on a model of so many classes; empty for attacks without gradients. */
   losses(classes: number): readonly LossName[]
   /** Draws from `random(restart)`: independent streams that depend on seed, sample, attack and restart alone. */
-  search(sample: Sample, threat: ThreatModel, options: Options, random: (restart: number) => Random): Steps<A>
+  search(
+    sample: Sample,
+    threat: ThreatModel,
+    options: Options,
+    random: (restart: number) => Random,
+    prepared?: Float32Array,
+  ): Steps<A>
+  /** What has to be found once for a whole run; every search then gets it as `prepared`. */
+  readonly preparation?: Preparation<Options>
 }
+
+/** A stage over many samples before the searches. Its result depends on samples, threat, options and random numbers alone. */
+export interface Preparation<Options> {
+  /** How many points it usually asks at once. */
+  readonly batch: number
+  /** How many samples it wants, of the first ones of a run. */
+  samples(options: Options): number
+  find(samples: readonly Sample[], threat: ThreatModel, options: Options, random: Random): Preparing
+}
+
+/** A gradient query whose points belong to different samples, each with its loss. */
+interface MixedQuery {
+  readonly ask: 'gradients'
+  readonly points: readonly Float32Array[]
+  readonly losses: readonly RowLoss[]
+}
+
+export type PreparingQuery = Query<'gradients'> | MixedQuery
+
+export type PreparingSteps<Result> = Generator<PreparingQuery, Result, Answer>
+
+/** Gives one value per feature. */
+export type Preparing = PreparingSteps<Float32Array>
 
 /** Checks an attack's types; gives it back. */
 export function defineAttack<A extends Access, Options>(attack: Attack<A, Options>): Attack<A, Options> {

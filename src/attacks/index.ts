@@ -35,6 +35,7 @@ import { sparseRs } from './sparse-rs.js'
 import { sparsefool } from './sparsefool.js'
 import { spsa } from './spsa.js'
 import { square } from './square.js'
+import { uap, uapSgd } from './universal.js'
 import { zoo } from './zoo.js'
 
 // Options differ from attack to attack; each attack's own schema checks them before `search` sees them.
@@ -79,6 +80,8 @@ const all = [
   tiFgsm,
   siNiFgsm,
   vmiFgsm,
+  uap,
+  uapSgd,
 ] as readonly unknown[] as readonly Attack[]
 
 export const attacks: ReadonlyMap<string, Attack> = new Map(all.map(attack => [attack.name, attack]))

@@ -15,6 +15,8 @@ export interface Search {
   readonly attack: Attack
   /** Checked by the attack's schema. */
   readonly options: unknown
+  /** What the attack's preparation found, if it has one. */
+  readonly prepared?: Float32Array | undefined
 }
 
 export interface QueryCounts {
@@ -155,7 +157,7 @@ export async function schedule(options: SchedulerOptions): Promise<void> {
   function open(search: Search): Lane {
     const { sample, attack } = search
     const random = (restart: number) => randomStream(options.seed, sample.index, attack.name, restart)
-    const own = attack.search(sample, threat, search.options, random) as Steps<'gradients'>
+    const own = attack.search(sample, threat, search.options, random, search.prepared) as Steps<'gradients'>
     const transfer =
       second !== undefined && attack.access === 'gradients'
         ? { queries: { forward: 0, gradient: 0 }, fooledSurrogate: false }

@@ -16,7 +16,7 @@ import { type Attempt, encodeFloats, type SampleRecord } from './record.js'
 import type { DataSpec, PlannedAttack, ThreatSpec } from './spec.js'
 import { openTarget } from './target.js'
 import { judge } from './verify.js'
-import type { Evaluator, EvaluatorOptions } from './worker-api.js'
+import type { Evaluator, EvaluatorOptions, WorkerPlan } from './worker-api.js'
 
 /** Milliseconds between reports of the time spent: each crosses to another process, which costs as much as some queries. */
 const reportEvery = 200
@@ -97,7 +97,7 @@ async function evaluatorOver(
   const ledger = startLedger()
   const asked = watched(verifier, ledger)
   const tellsMargins = verifier.answers !== 'labels'
-  const chosen = spec.attacks.map(plannedSearch)
+  const chosen = spec.attacks.map(planned => plannedSearch(planned, plan))
   const threat = threatFrom(spec.threat)
   const { draws = 1 } = spec
   const journeys = new Map<number, Journey>()
@@ -269,10 +269,10 @@ async function labelsOf(model: BatchModel, samples: Float32Array): Promise<numbe
   return labels
 }
 
-function plannedSearch(planned: PlannedAttack): Omit<Search, 'sample'> {
+function plannedSearch(planned: PlannedAttack, { prepared }: WorkerPlan): Omit<Search, 'sample'> {
   const attack = attacks.get(planned.name)
   if (attack === undefined) throw new RobustlyError('config', `there is no attack "${planned.name}"`)
-  return { attack, options: planned.options }
+  return { attack, options: planned.options, prepared: prepared?.get(planned.name) }
 }
 
 function blank(journey: Journey): SampleRecord {

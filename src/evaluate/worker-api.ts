@@ -10,6 +10,8 @@ export interface WorkerPlan {
   readonly batch: number
   readonly threads: number
   readonly engine?: 'native' | 'wasm'
+  /** What attacks' preparations found, by the attack's name: it follows from the specification. */
+  readonly prepared?: ReadonlyMap<string, Float32Array>
   /** What gets one into an endpoint, and its limits. */
   readonly access?: Access
 }

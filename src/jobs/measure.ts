@@ -21,8 +21,9 @@ export async function measure({
   try {
     await using target = await openTarget(spec, { engine, space: spaceOf(spec.data.space, dataset), plan })
     const asksGradients = spec.attacks.some(({ name }) => attacks.get(name)?.access === 'gradients')
+    const asked = target.surrogate ?? target.model
     const rows = Array.from({ length: plan.batch }, () => ({ loss: 'cross-entropy', label: 0 }) as const)
-    const seconds = await secondsPerRun(() => (asksGradients ? target.model.gradients(rows) : target.model.scores()))
+    const seconds = await secondsPerRun(() => (asksGradients ? asked.gradients(rows) : asked.scores()))
     return { secondsPerSample: seconds / plan.batch, bytes: process.memoryUsage().rss }
   } finally {
     await dataset.close()

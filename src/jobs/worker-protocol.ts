@@ -3,6 +3,7 @@
 import type { DecisionCost } from '../evaluate/costs.js'
 import type { InspectedEndpoint } from '../evaluate/endpoint-facts.js'
 import type { InspectedModel } from '../evaluate/facts.js'
+import type { PreparationRequest } from '../evaluate/preparation.js'
 import type { SampleRecord } from '../evaluate/record.js'
 import type { DataSpace, EvaluationSpec } from '../evaluate/spec.js'
 import type { WorkerPlan } from '../evaluate/worker-api.js'
@@ -54,6 +55,8 @@ export type WorkerProtocol = {
     progress: never
     result: { secondsPerSample: number; bytes: number }
   }
+  /** Sends progress as a sign of life. */
+  prepare: { params: PreparationRequest; progress: null; result: Float32Array }
   start: { params: { spec: EvaluationSpec; plan: WorkerPlan }; progress: never; result: null }
   add: { params: { start: number; end: number }; progress: never; result: null }
   close: { params: null; progress: never; result: null }

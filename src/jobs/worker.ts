@@ -2,6 +2,7 @@
 import { RobustlyError } from '../errors.js'
 import type { DecisionCost } from '../evaluate/costs.js'
 import { openEvaluator } from '../evaluate/evaluator.js'
+import { prepareAttack } from '../evaluate/preparation.js'
 import type { SampleRecord } from '../evaluate/record.js'
 import type { Evaluator } from '../evaluate/worker-api.js'
 import { serve } from '../runtime/channel.js'
@@ -25,6 +26,7 @@ serve<WorkerProtocol>({
   facts: findFacts,
   endpoint: findEndpointFacts,
   measure,
+  prepare: (request, progress) => prepareAttack(request, () => progress(null)),
   async start({ spec, plan }) {
     const listeners = {
       record: (record: SampleRecord) => report({ record }),

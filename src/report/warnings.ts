@@ -38,6 +38,15 @@ export function warningsOf({ tally, facts, suiteIsComplete, spec }: ResultParts)
     ...randomWarnings(spec, facts.randomised ?? false),
     ...transferWarnings(tally, spec),
   )
+  for (const { name, options } of spec.attacks) {
+    const wanted = attacks.get(name)?.preparation?.samples(options)
+    if (wanted === undefined) continue
+    const [start, end] = spec.data.range
+    const last = Math.min(end, start + wanted) - 1
+    warnings.push(
+      `${name} adds one perturbation to every sample, found on samples ${start} to ${last}${last < end - 1 ? ': on those it breaks more than on others' : ', all of them: on others it breaks less'}. It lies in the run folder.`,
+    )
+  }
   if (!suiteIsComplete && spec.suite !== 'custom') {
     warnings.push(
       `The suite "${spec.suite}" gives a first upper bound of the robust accuracy, not one to publish: stronger attacks may break more.`,

@@ -1,0 +1,88 @@
+/** One perturbation for many samples: what is found, and that it is one. */
+import { expect, test } from 'vitest'
+import { compileGraph, linearGraph } from '../../test/support/models.js'
+import { labelOf } from '../model/batch-model.js'
+import { randomStream } from '../random.js'
+import { norms, type ThreatModel } from '../threat/threat.js'
+import type { Attack, Sample } from './attack.js'
+import { attacks } from './index.js'
+import { prepare } from './prepare.js'
+
+const features = 9
+const identity = Array.from({ length: 3 }, (_, k) => Array.from({ length: features }, (_, i) => (i % 3 === k ? 1 : 0)))
+const threatOf = (norm: 'Linf' | 'L2', epsilon: number): ThreatModel => ({
+  norm: norms[norm],
+  epsilon,
+  epsilonText: String(epsilon),
+  box: { low: 0, high: 1 },
+})
+
+/** Samples of class 0 near the middle of the box, each with its own noise. */
+const samples: Sample[] = Array.from({ length: 20 }, (_, index) => {
+  const random = randomStream(1, index, 'universal')
+  const input = Float32Array.from(
+    { length: features },
+    (_, i) => 0.45 + 0.05 * random.uniform() + (i % 3 === 0 ? 0.1 : 0),
+  )
+  return { index, input, label: 0, shape: [features], classes: 3 }
+})
+
+async function found(name: string, threat: ThreatModel, options: object, batch: number) {
+  const attack: Attack = attacks.get(name)!
+  await using model = await compileGraph(linearGraph(identity, [0, 0, 0]), features, batch, [
+    'cross-entropy',
+    'logit-difference',
+  ])
+  const random = randomStream(0, 0, 'preparation')
+  const steps = attack.preparation!.find(samples, threat, attack.options.parse(options), random)
+  const change = await prepare(steps, model)
+  let fooled = 0
+  for (const { input, label } of samples) {
+    model.inputs.set(input.map((value, i) => Math.min(1, Math.max(0, value + change[i]))))
+    if (labelOf(await model.scores(), 0, 3) !== label) fooled++
+  }
+  return { change, fooled }
+}
+
+test.each([
+  ['uap', 'Linf'],
+  ['uap', 'L2'],
+  ['uap-sgd', 'Linf'],
+  ['uap-sgd', 'L2'],
+] as const)(
+  '%s in %s: one change inside the ball fools all samples, the same for every batch size',
+  async (name, norm) => {
+    const threat = threatOf(norm, norm === 'Linf' ? 0.12 : 0.3)
+    const { change, fooled } = await found(name, threat, { targetRate: 1, epochs: 50 }, 8)
+    expect(fooled).toBe(samples.length)
+    expect(norms[norm].distance(change, new Float32Array(features))).toBeLessThanOrEqual(threat.epsilon)
+    expect((await found(name, threat, { targetRate: 1, epochs: 50 }, 3)).change).toEqual(change)
+  },
+)
+
+test('passes end when enough samples are fooled, and keep the best change', async () => {
+  const threat = threatOf('Linf', 0.12)
+  const one = await found('uap', threat, { targetRate: 0.05, epochs: 1 }, 8)
+  const many = await found('uap', threat, { targetRate: 0.05, epochs: 50 }, 8)
+  expect(one.fooled).toBeGreaterThan(0)
+  expect(many.change).toEqual(one.change)
+})
+
+test('a search without what was to be prepared is an error of the program', () => {
+  const attack = attacks.get('uap')!
+  const search = attack.search(samples[0]!, threatOf('Linf', 0.1), {}, () => randomStream(0, 0, ''))
+  expect(() => search.next([])).toThrow('not found before')
+})
+
+test('answers that are not finite end the preparation', async () => {
+  const weights = [Array<number>(features).fill(Number.NaN), Array<number>(features).fill(1)]
+  await using model = await compileGraph(linearGraph(weights, [0, 0]), features, 2, ['cross-entropy'])
+  const attack = attacks.get('uap-sgd')!
+  const steps = attack.preparation!.find(
+    samples,
+    threatOf('Linf', 0.1),
+    attack.options.parse({}),
+    randomStream(0, 0, ''),
+  )
+  await expect(prepare(steps, model)).rejects.toMatchObject({ code: 'model-failed' })
+})
