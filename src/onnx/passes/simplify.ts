@@ -1,19 +1,49 @@
 /** What the inference engine itself does to graphs: constant folding and shape inference. */
 import { RobustlyError } from '../../errors.js'
+import type { Shape } from '../../tensor/tensor.js'
 import { decodeModel, type EncodeOptions, encodeModel } from '../codec/index.js'
 import type { GraphEngine } from '../engine.js'
 import type { Dim, Graph, TypedGraph, ValueInfo, ValueType } from '../graph.js'
 import { canonical } from './canonical.js'
+import { scanInputs, unroll } from './unroll.js'
 
 /**
- * The same function with constants folded, batch norms fused and shape subgraphs gone, at the canonical opset. Give it a
+ * The same function with constants folded, batch norms fused, shape subgraphs and decided control flow gone, at the canonical opset. Give it a
  * graph with fixed shapes (`withBatch`), for the less is symbolic the more can be folded.
  * `options.functions` are the model's own functions, which the engine expands.
  */
 export async function simplify(graph: Graph, engine: GraphEngine, options: EncodeOptions = {}): Promise<Graph> {
+  let simple = await folded(graph, engine, options)
+  // What is folded decides how often loops run, and the other way round for loops within loops.
+  for (let depth = 0; depth < deepestLoops; depth++) {
+    const shapes = await shapesOf(simple, scanInputs(simple), engine)
+    const unrolled = unroll(simple, name => shapes.get(name))
+    if (unrolled === simple) break
+    simple = await folded(unrolled, engine, options)
+  }
+  return simple
+}
+
+const deepestLoops = 4
+
+async function folded(graph: Graph, engine: GraphEngine, options: EncodeOptions): Promise<Graph> {
   const bytes = await engine.simplify({ bytes: encodeModel(graph, options) })
   const simple = canonical(decodeModel(bytes).graph).graph
   return { ...simple, name: graph.name, inputs: graph.inputs, outputs: graph.outputs, valueInfo: new Map() }
+}
+
+/** Fixed shapes of some values, by the engine's inference. */
+async function shapesOf(graph: Graph, names: readonly string[], engine: GraphEngine): Promise<Map<string, Shape>> {
+  const shapes = new Map<string, Shape>()
+  if (names.length === 0) return shapes
+  const asked = [...new Set(names)].filter(name => !graph.outputs.some(output => output.name === name))
+  const outputs = asked.map((name): ValueInfo => ({ name, dtype: 'other', typeText: 'unknown', shape: undefined }))
+  const known = await engine.outputTypes({ bytes: encodeModel({ ...graph, outputs: [...graph.outputs, ...outputs] }) })
+  for (const name of names) {
+    const shape = known.get(name)?.shape
+    if (shape?.every(dim => typeof dim === 'number')) shapes.set(name, shape as Shape)
+  }
+  return shapes
 }
 
 /**
