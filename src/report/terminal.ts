@@ -69,6 +69,7 @@ function header(result: Result, style: Style): string[] {
       ? []
       : [`${grouped(result.endpoint.requests)} requests`, `${grouped(result.endpoint.rows)} rows`]
   const mode = result.mode === 'individual' ? [`each attack on every sample`] : []
+  const gradients = (result.surrogates ?? []).map(({ file }) => `gradients of ${file}`)
   const rows: [string, string[]][] = [
     [
       'Model',
@@ -81,7 +82,17 @@ function header(result: Result, style: Style): string[] {
       ],
     ],
     ['Data', [data.file, samples]],
-    ['Threat', [`${threat.norm} ${style.epsilon} = ${threat.epsilon}`, box, attack, ...mode, `seed ${result.seed}`]],
+    [
+      'Threat',
+      [
+        `${threat.norm} ${style.epsilon} = ${threat.epsilon}`,
+        box,
+        attack,
+        ...mode,
+        ...gradients,
+        `seed ${result.seed}`,
+      ],
+    ],
   ]
   return rows.flatMap(([name, parts]) => {
     const [first, ...others] = parts.map(part => printable(part))
@@ -110,7 +121,12 @@ function attackTable(result: Result, style: Style): string[] {
     { title: 'Left', cell: attack => grouped(attack.robustAfter), spare: 0, paint: style.good },
     { title: 'of all', cell: attack => percent(attack.robustAfter / count, 1), spare: 1, paint: style.good },
     { title: 'Forward', cell: attack => short(attack.queries.forward), spare: 4, paint: style.dim },
-    { title: 'Gradient', cell: attack => short(attack.queries.gradient), spare: 3, paint: style.dim },
+    {
+      title: 'Gradient',
+      cell: attack => short((attack.transfer ?? attack).queries.gradient),
+      spare: 3,
+      paint: style.dim,
+    },
     { title: 'Time', cell: attack => duration(attack.seconds), spare: 3, paint: style.dim },
   ]
   for (let spare = 5; ; spare--) {
