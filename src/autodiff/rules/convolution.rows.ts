@@ -45,6 +45,12 @@ export const rows: readonly Row[] = [
   ...both('Conv', '1-D, stride 3, dilation 2', [2, 2, 11], [3, 2, 3], { strides: [3], dilations: [2], pads: [0, 1] }),
   ...both('Conv', '1-D depthwise', [1, 4, 6], [4, 1, 2], { group: 4 }),
   ...both('Conv', '3-D', [1, 5, 3, 4, 3], [2, 5, 2, 3, 2], { pads: [0, 1, 1, 1, 1, 0], strides: [1, 2, 1] }),
+  ...both('Conv', '3-D, few channels', [2, 1, 4, 4, 4], [2, 1, 3, 3, 3], { pads: [1, 1, 1, 1, 1, 1] }, [2]),
+  ...both('Conv', '3-D depthwise, stride 2, dilation', [1, 3, 5, 5, 4], [3, 1, 2, 2, 2], {
+    group: 3,
+    strides: [2, 2, 1],
+    dilations: [1, 2, 1],
+  }),
 
   ...both('ConvTranspose', 'plain, with bias', [2, 3, 3, 4], [3, 2, 3, 3], {}, [2]),
   ...both('ConvTranspose', 'stride 2 and padding', [2, 2, 3, 3], [2, 3, 3, 3], { strides: [2, 2], pads: [1, 1, 1, 1] }),
@@ -61,6 +67,18 @@ export const rows: readonly Row[] = [
   ...both('ConvTranspose', 'SAME_UPPER', [1, 2, 3, 4], [2, 2, 3, 3], { auto_pad: 'SAME_UPPER', strides: [2, 2] }),
   ...both('ConvTranspose', 'SAME_LOWER', [1, 2, 3, 4], [2, 2, 3, 3], { auto_pad: 'SAME_LOWER', strides: [2, 2] }),
   ...both('ConvTranspose', 'output shape', [1, 2, 3, 3], [2, 2, 3, 3], { output_shape: [6, 5], strides: [2, 2] }),
+  ...both(
+    'ConvTranspose',
+    '3-D',
+    [1, 2, 2, 3, 2],
+    [2, 2, 2, 3, 2],
+    { strides: [2, 1, 2], pads: [0, 1, 0, 1, 0, 1] },
+    [2],
+  ),
+  ...both('ConvTranspose', '3-D, two groups, dilation', [1, 4, 3, 2, 2], [4, 1, 2, 2, 1], {
+    group: 2,
+    dilations: [2, 1, 1],
+  }),
   ...both('ConvTranspose', '1-D', [2, 2, 4], [2, 3, 3], { strides: [2], pads: [1, 0], output_padding: [1] }, [3]),
 ]
 

@@ -69,6 +69,9 @@ export const rows: readonly Row[] = [
     attributes: { kernel_shape: [2, 2], strides: [2, 2] },
   },
 
+  max('3-D, side by side', [1, 2, 4, 2, 5], { kernel_shape: [2, 2, 2], strides: [2, 2, 2] }),
+  max('3-D, overlapping', [1, 2, 4, 3, 4], { kernel_shape: [3, 2, 2], pads: [1, 0, 1, 1, 0, 0], strides: [2, 1, 1] }),
+
   average('side by side', [2, 3, 4, 6], { kernel_shape: [2, 2], strides: [2, 2] }),
   average('side by side, last row and column unseen', [1, 2, 5, 7], { kernel_shape: [2, 2], strides: [2, 2] }),
   average('overlapping', [1, 2, 6, 5], { kernel_shape: [3, 3], strides: [2, 2] }),
