@@ -3,10 +3,13 @@ import { surrogatesIn } from '../autodiff/surrogates.js'
 import { RobustlyError } from '../errors.js'
 import { compile, prepareModel, specialise, withoutGradient } from '../model/compile.js'
 import { type DataSpace, planInput } from '../model/data-space.js'
+import type { ScoreSource } from '../model/score-source.js'
 import type { Graph, TypedGraph, ValueInfo } from '../onnx/graph.js'
 import { randomNodes } from '../onnx/passes/draws.js'
+import { noGradientOf } from '../onnx/passes/ml.js'
+import { scoresOf } from '../onnx/passes/scores.js'
 import { type Engine, loadEngine } from '../runtime/engine.js'
-import { readModelFile } from '../runtime/files.js'
+import { type ModelFile, readModelFile } from '../runtime/files.js'
 import { sizeOf } from '../tensor/tensor.js'
 import { compare } from './compare.js'
 import { openVerifier, soleInput } from './verify.js'
@@ -35,6 +38,8 @@ export interface InspectedModel extends ModelFacts {
   readonly operators: readonly { readonly name: string; readonly count: number; readonly gradient: boolean }[]
   /** Operators in the way of a gradient after simplification, with node names. Empty: white-box attacks are possible. */
   readonly missing: ReadonlyMap<string, readonly string[]>
+  /** Why only attacks by scores or labels are possible, in a sentence, where that is in the nature of the model. */
+  readonly blackBox?: string
 }
 
 /**
@@ -47,14 +52,9 @@ export async function inspectModel(path: string, options: InspectOptions = {}): 
   const space = options.space ?? spaceOfModel(input)
   const engine = await loadEngine(options.engine === undefined ? {} : { require: options.engine })
   await using verifier = await openVerifier(engine, file, space, { threads: 1 })
-  const prepared = prepareModel(file, space)
-  const simple = await specialise(prepared, engine, 2)
-  const surrogates = options.surrogates ?? 'on'
-  const missing = withoutGradient(simple, surrogates)
-  await using model = await compile(prepared, engine, { batch: 2, threads: 1, losses: [] })
-  const drawing = randomNodes(file.graph).length > 0
-  const { randomised, warnings } = await compare(verifier, model, { space, drawing, precision: prepared.precision })
+  const findings = await differentiated(file, verifier, { engine, space, surrogates: options.surrogates ?? 'on' })
   return {
+    ...findings,
     file: file.file,
     sha256: file.sha256,
     producer: file.producer,
@@ -62,15 +62,53 @@ export async function inspectModel(path: string, options: InspectOptions = {}): 
     opset: file.graph.opsets.get('') ?? 1,
     inputs: file.graph.inputs,
     outputs: file.graph.outputs,
-    operators: operatorsOf(file.graph, missing),
-    missing,
+    operators: operatorsOf(file.graph, findings.missing),
     parameters: parametersOf(file.graph),
     classes: verifier.classes,
     inputShape: planInput(space, input).inputShape,
-    notes: [...prepared.notes, ...(surrogates === 'on' ? surrogateNotes(simple) : [])],
-    randomised,
-    warnings,
     engine: engineFacts(engine),
+  }
+}
+
+type Findings = Pick<InspectedModel, 'missing' | 'blackBox' | 'notes' | 'warnings' | 'randomised'>
+
+/** What stands between the model and its gradient, and whether the graph that is differentiated is the model. */
+async function differentiated(
+  file: ModelFile,
+  verifier: ScoreSource,
+  {
+    engine,
+    space,
+    surrogates,
+  }: { readonly engine: Engine; readonly space: DataSpace; readonly surrogates: 'on' | 'off' },
+): Promise<Findings> {
+  const drawing = randomNodes(file.graph).length > 0
+  const closed = (why: string, missing: Findings['missing'], notes: readonly string[]): Findings => ({
+    missing,
+    blackBox: why,
+    notes: [...notes, why],
+    warnings: [],
+    randomised: drawing,
+  })
+  const scored = scoresOf(file.graph)
+  if (scored.labels !== undefined) {
+    return closed(
+      'No white-box attack exists for labels without scores; attacks by labels work.',
+      noGradientOf(scored.graph)?.missing ?? new Map(),
+      scored.notes,
+    )
+  }
+  const prepared = prepareModel(file, space)
+  const none = noGradientOf(prepared.graph)
+  if (none !== undefined) return closed(none.why, none.missing, prepared.notes)
+  const simple = await specialise(prepared, engine, 2)
+  await using model = await compile(prepared, engine, { batch: 2, threads: 1, losses: [] })
+  const { randomised, warnings } = await compare(verifier, model, { space, drawing, precision: prepared.precision })
+  return {
+    missing: withoutGradient(simple, surrogates),
+    notes: [...prepared.notes, ...(surrogates === 'on' ? surrogateNotes(simple) : [])],
+    warnings,
+    randomised,
   }
 }
 

@@ -15,6 +15,7 @@ import { symbolicBatch, withBatch } from '../onnx/passes/batch.js'
 import { canonical } from '../onnx/passes/canonical.js'
 import { keepsShapes, separateDraws, settleDropouts } from '../onnx/passes/draws.js'
 import { singlePrecision } from '../onnx/passes/halves.js'
+import { noGradientOf, standardOperators } from '../onnx/passes/ml.js'
 import { explicitPads } from '../onnx/passes/pads.js'
 import type { Rewritten } from '../onnx/passes/pass.js'
 import { floatingPoint, hasQuantised } from '../onnx/passes/quantization.js'
@@ -61,7 +62,15 @@ export function prepareModel(
   model: { readonly graph: Graph; readonly functions: readonly ModelFunction[] },
   space: DataSpace,
 ): PreparedModel {
-  const steps = [scoresAlone, canonical, singlePrecision, settleDropouts, symbolicBatch, splitSoftmax]
+  const steps = [
+    scoresAlone,
+    canonical,
+    singlePrecision,
+    standardOperators,
+    settleDropouts,
+    symbolicBatch,
+    splitSoftmax,
+  ]
   const notes: string[] = []
   let graph = model.graph
   for (const step of steps) {
@@ -159,6 +168,12 @@ export async function compile(
   engine: Engine,
   options: CompileOptions,
 ): Promise<CompiledModel> {
+  const closed = noGradientOf(prepared.graph)
+  if (closed !== undefined) {
+    throw new RobustlyError('model-unsupported', closed.why, {
+      hint: 'Choose attacks by scores or labels, such as --attack square or --attack hop-skip-jump.',
+    })
+  }
   return compileGraph(await specialise(prepared, engine, options.batch), engine, options)
 }
 

@@ -65,7 +65,7 @@ async function inspectCommand(path: string | undefined, options: Options, enviro
   }
   const model = await run(path!, { data, space, engine, allowHardlinks, surrogates, signal: environment.signal })
   environment.stdout.write(options.json ? asJson(model) : describe(model, environment))
-  if (model.missing.size === 0) return 0
+  if (model.missing.size === 0 || model.blackBox !== undefined) return 0
   throw new RobustlyError(
     'model-unsupported',
     `no gradient gets through ${listed(model.missing)}: attacks with gradients are not possible`,
@@ -140,7 +140,7 @@ function describe(model: InspectedModel, environment: Environment): string {
     ...model.warnings.map(text => `  ! ${printable(text)}`),
   ]
   const verdict =
-    model.missing.size === 0
+    model.missing.size === 0 && model.blackBox === undefined
       ? 'Attacks with gradients, scores and labels are possible.'
       : 'Only attacks with scores or labels are possible.'
   const blocks = [head, [dim('  Operators'), ...operators], notes, [`  ${verdict}`]].filter(block => block.length > 0)

@@ -1,0 +1,161 @@
+/** Operators of ai.onnx.ml written out, beside ONNX Runtime on the operators themselves; what is left, and why. */
+import { describe, expect, it } from 'vitest'
+import { engine, expectClose } from '../../../test/support/gradcheck.js'
+import { float32, toNumbers } from '../../tensor/tensor.js'
+import { encodeModel } from '../codec/index.js'
+import type { Attribute, Graph, Node } from '../graph.js'
+import { noGradientOf, standardOperators } from './ml.js'
+import { splitSoftmax } from './softmax.js'
+
+type Attributes = Readonly<Record<string, Attribute>>
+const text = (value: string): Attribute => ({ type: 'string', value })
+const floats = (...value: number[]): Attribute => ({ type: 'floats', value })
+const ints = (...value: number[]): Attribute => ({ type: 'ints', value })
+const float = (value: number): Attribute => ({ type: 'float', value })
+const int = (value: number): Attribute => ({ type: 'int', value })
+
+const x = float32([0.5, -1.5, 2, 0, 0, 0, -1, 3, Number.NaN, 0.25, -0.75, 1], [4, 3])
+const finite = float32(
+  [...x.data].map(value => (Number.isNaN(value) ? 0.5 : value)),
+  x.shape,
+)
+
+/** One node over `x`, whose output of interest is the last; more nodes may follow it. */
+function graphOf(op: string, attributes: Attributes, more: readonly (readonly [string, Attributes])[] = []): Graph {
+  const node = (name: string, inputs: string[], outputs: string[], given: Attributes): Node => ({
+    name: `${name} node`,
+    op: name,
+    domain: 'ai.onnx.ml',
+    inputs,
+    outputs,
+    attributes: new Map(Object.entries(given)),
+  })
+  const nodes = [
+    node(
+      op,
+      op === 'FeatureVectorizer' ? ['x', 'x'] : ['x'],
+      op.endsWith('Classifier') ? ['label', 'y0'] : ['y0'],
+      attributes,
+    ),
+  ]
+  for (const [name, given] of more) nodes.push(node(name, [`y${nodes.length - 1}`], [`y${nodes.length}`], given))
+  const y = `y${nodes.length - 1}`
+  return {
+    name: op,
+    opsets: new Map([
+      ['', 21],
+      ['ai.onnx.ml', 3],
+    ]),
+    inputs: [{ name: 'x', dtype: 'float32', shape: [4, 3] }],
+    outputs: [{ name: y, dtype: 'float32', shape: undefined }],
+    nodes,
+    initializers: new Map(),
+    valueInfo: new Map(),
+  }
+}
+
+async function run(graph: Graph, input: typeof x) {
+  await using session = await (await engine()).createSession({ bytes: encodeModel(graph) }, { threads: 1 })
+  const [y] = [...(await session.run(new Map([['x', input]]))).values()]
+  return toNumbers(y!)
+}
+
+const three = {
+  coefficients: floats(1, -2, 0.5, 0.3, 1, -1, -1, 0, 2),
+  intercepts: floats(0.1, -0.2, 0.3),
+  classlabels_ints: ints(0, 1, 2),
+}
+const two = {
+  coefficients: floats(1, -2, 0.5, -1, 2, -0.5),
+  intercepts: floats(0.25, -0.25),
+  classlabels_ints: ints(0, 1),
+}
+
+const rows: readonly {
+  op: string
+  shows: string
+  attributes: Attributes
+  more?: [string, Attributes][]
+  cut?: boolean
+  nan?: boolean
+}[] = [
+  { op: 'Scaler', shows: 'per feature', attributes: { offset: floats(1, 2, 3), scale: floats(0.5, 2, -1) } },
+  { op: 'Scaler', shows: 'one number', attributes: { offset: floats(1), scale: floats(0.5) } },
+  { op: 'Normalizer', shows: 'MAX', attributes: { norm: text('MAX') } },
+  { op: 'Normalizer', shows: 'L1', attributes: { norm: text('L1') } },
+  { op: 'Normalizer', shows: 'L2', attributes: { norm: text('L2') } },
+  { op: 'Binarizer', shows: 'a threshold', attributes: { threshold: float(0.5) } },
+  {
+    op: 'Imputer',
+    shows: 'NaN',
+    attributes: { imputed_value_floats: floats(7, 8, 9), replaced_value_float: float(Number.NaN) },
+    nan: true,
+  },
+  { op: 'Imputer', shows: 'a number', attributes: { imputed_value_floats: floats(7), replaced_value_float: float(0) } },
+  { op: 'FeatureVectorizer', shows: 'two parts', attributes: { inputdimensions: ints(3, 3) } },
+  {
+    op: 'LinearRegressor',
+    shows: 'two targets',
+    attributes: { coefficients: floats(1, -2, 0.5, 0.3, 1, -1), intercepts: floats(0.1, -0.2), targets: int(2) },
+  },
+  { op: 'LinearClassifier', shows: 'scores', attributes: three },
+  { op: 'LinearClassifier', shows: 'softmax', attributes: { ...three, post_transform: text('SOFTMAX') }, cut: true },
+  {
+    op: 'LinearClassifier',
+    shows: 'softmax, normalised',
+    attributes: { ...three, post_transform: text('SOFTMAX') },
+    more: [['Normalizer', { norm: text('L1') }]],
+    cut: true,
+  },
+  { op: 'LinearClassifier', shows: 'one against the rest', attributes: { ...three, post_transform: text('LOGISTIC') } },
+  {
+    op: 'LinearClassifier',
+    shows: 'one against the rest, normalised',
+    attributes: { ...three, post_transform: text('LOGISTIC') },
+    more: [['Normalizer', { norm: text('L1') }]],
+    cut: true,
+  },
+  {
+    op: 'LinearClassifier',
+    shows: 'two mirrored rows',
+    attributes: { ...two, post_transform: text('LOGISTIC') },
+    cut: true,
+  },
+]
+
+describe('standardOperators', () => {
+  it.each(rows)('$op, $shows', async ({ op, attributes, more, cut, nan }) => {
+    const graph = graphOf(op, attributes, more)
+    const { graph: written } = standardOperators(graph)
+    expect(written.nodes.filter(node => node.domain !== '')).toEqual([])
+    const input = nan ? x : finite
+    expectClose(await run(written, input), await run(graph, input), 1e-5, op)
+    const notes = splitSoftmax(written).notes
+    expect(notes.some(note => note.includes('cut off'))).toBe(cut === true)
+  })
+
+  it.each([
+    [
+      'whose labels are used',
+      { ...graphOf('LinearClassifier', two), outputs: [{ name: 'label', dtype: 'int64', shape: undefined }] },
+    ],
+    [
+      'of one row for two classes',
+      graphOf('LinearClassifier', { ...two, coefficients: floats(1, 2, 3), intercepts: floats(1) }),
+    ],
+    ['with a probit', graphOf('LinearClassifier', { ...two, post_transform: text('PROBIT') })],
+  ] as [string, Graph][])('leaves a classifier %s', (_, graph) => {
+    expect(standardOperators(graph).graph).toBe(graph)
+  })
+})
+
+describe('noGradientOf', () => {
+  it('names what is left, and tree ensembles as such', () => {
+    expect(noGradientOf(graphOf('SVMClassifier', {}))).toEqual({
+      why: 'There are no gradients through SVMClassifier (node "SVMClassifier node"); attacks by scores or labels work.',
+      missing: new Map([['ai.onnx.ml.SVMClassifier', ['SVMClassifier node']]]),
+    })
+    expect(noGradientOf(graphOf('Scaler', {}, [['TreeEnsembleRegressor', {}]]))!.why).toMatch(/tree ensemble/)
+    expect(noGradientOf(standardOperators(graphOf('Scaler', {})).graph)).toBeUndefined()
+  })
+})
