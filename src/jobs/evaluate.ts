@@ -189,10 +189,10 @@ async function intoFolder(
     return { result, folder: folder.path }
   } catch (error) {
     const nothing = error instanceof RobustlyError && (folder.recorded === 0 || watch.refused === error)
+    if (watch.usage !== undefined) folder.saveUsage(watch.usage)
     if (nothing) folder.discard()
     else {
       folder.saveSeconds(watch.seconds)
-      if (watch.usage !== undefined) folder.saveUsage(watch.usage)
       folder.close()
     }
     throw error
