@@ -56,11 +56,7 @@ function cpuNow() {
   let ticks = 0
   for (const task of readdirSync('/proc/self/task')) {
     for (const pid of readFileSync(`/proc/self/task/${task}/children`, 'utf8').split(' ').filter(Boolean)) {
-      if (!existsSync(`/proc/${pid}/stat`)) continue
-      const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
-        .replace(/^.*\) /s, '')
-        .split(' ')
-      ticks += Number(fields[11]) + Number(fields[12])
+      ticks += ticksOf(pid)
     }
   }
   return (user + system) / 1e6 + ticks / 100

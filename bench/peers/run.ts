@@ -128,7 +128,9 @@ interface Run {
 }
 
 /** What a run cost: CPU time where it is known, since others use the machine too. */
-const cost = ({ answer }: Run) => answer.cpuSeconds ?? answer.seconds
+function cost({ answer }: Run): number {
+  return answer.cpuSeconds ?? answer.seconds
+}
 
 /** The run of median cost. */
 function middle(runs: readonly Run[]): Run {
