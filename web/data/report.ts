@@ -71,7 +71,7 @@ function parsed<T>(id: string): T {
   return JSON.parse(document.getElementById(id)?.textContent ?? 'null') as T
 }
 
-function runOf(document: RunDocument, at: number): Run {
+export function runOf(document: RunDocument, at: number): Run {
   const { name, result, attacks, gallery, classNames } = document
   let samples: GallerySamples | undefined
   return {
@@ -91,7 +91,7 @@ function runOf(document: RunDocument, at: number): Run {
   }
 }
 
-function decoded(records: NonNullable<RunDocument['records']>): Records {
+export function decoded(records: NonNullable<RunDocument['records']>): Records {
   return {
     count: records.count,
     index: numbersOf(records.index),

@@ -95,8 +95,8 @@ export function significant(value: number): string {
   if (!Number.isFinite(value)) return '–'
   if (value === 0) return '0'
   const size = Math.abs(value)
-  if (size < 1e-4 || size >= 1e7) return value.toExponential(2)
-  return String(Number(value.toPrecision(3)))
+  const text = size < 1e-4 || size >= 1e7 ? value.toExponential(2) : String(Number(value.toPrecision(3)))
+  return text.replaceAll('-', '−')
 }
 
 export { duration, grouped, percent, short } from '../../src/report/terminal.js'

@@ -36,17 +36,22 @@ export function Grid<Item>({ items, label, cardHeight, cardWidth, children }: Gr
   const last = Math.min(rows, Math.ceil((view.top + view.height) / cardHeight) + spareRows)
   // Cards that leave the view come back as the next ones: their canvases are painted anew instead of made anew.
   const slots = columns * (Math.ceil(view.height / cardHeight) + 1 + 2 * spareRows)
+  // As properties of their own, so that the style sheet for paper may do without them.
+  const size = {
+    '--height': `${rows * cardHeight}px`,
+    '--card-height': `${cardHeight}px`,
+    '--card-width': `${view.width / columns}px`,
+  }
   const shown = view.width === 0 ? [] : items.slice(first * columns, last * columns)
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
     <section class="grid" ref={frame} tabIndex={0} aria-label={label}>
-      <ul style={{ height: `${rows * cardHeight}px` }}>
+      <ul style={size}>
         {shown.map((item, at) => {
           const place = first * columns + at
           const style = {
-            transform: `translate(${(place % columns) * (view.width / columns)}px, ${Math.floor(place / columns) * cardHeight}px)`,
-            width: `${view.width / columns}px`,
-            height: `${cardHeight}px`,
+            '--x': `${(place % columns) * (view.width / columns)}px`,
+            '--y': `${Math.floor(place / columns) * cardHeight}px`,
           }
           return (
             <li key={place % slots} style={style} aria-setsize={items.length} aria-posinset={place + 1}>

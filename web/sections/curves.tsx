@@ -144,7 +144,7 @@ function drawing(curves: readonly Curve[], { label, log, marked }: { label: stri
   const rules = marked ? [Plot.ruleX(epsilons, { stroke: 'var(--ink-2)', strokeDasharray: '4 3' })] : []
   return (width: number): Plot.PlotOptions => ({
     x: log
-      ? { type: 'log', label: `${label} →`, domain: [first, Math.max(10, end)], tickFormat: short, ticks: width / 110 }
+      ? { type: 'log', label: `${label} →`, domain: [first, Math.max(2, end)], tickFormat: short, ticks: width / 110 }
       : { label: `${label} →`, domain: [0, end], ticks: width / 90 },
     y: { label: '↑ share that stands', domain: [0, 1], grid: true, tickFormat: perCent, ticks: 5 },
     marks: [Plot.ruleY([0], { stroke: 'var(--line-strong)' }), ...rules, ...marks],
