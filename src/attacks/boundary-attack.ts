@@ -49,8 +49,8 @@ export const boundary = defineAttack({
     function propose(): void {
       const distance = threat.norm.distance(point!, input)
       let along = 0
+      stream.normals(noise)
       for (let i = 0; i < noise.length; i++) {
-        noise[i] = stream.normal()
         along += (noise[i] * (input[i] - point![i])) / (distance * distance)
       }
       let length = 0

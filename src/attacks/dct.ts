@@ -26,6 +26,7 @@ export function lowFrequencies(image: ImageLayout, share: number): Frequencies {
   const columns = cosines(width, Math.max(1, Math.round(share * width)))
   const each = rows.length * columns.length
   const partial = new Float64Array(rows.length * width)
+  const weights = new Float64Array(each)
 
   /** Weighs rows by [frequency, column], the first half of the separable sum, and writes one channel. */
   function write(channel: number, out: Float32Array): void {
@@ -50,9 +51,11 @@ export function lowFrequencies(image: ImageLayout, share: number): Frequencies {
     noise(random, out) {
       for (let channel = 0; channel < channels; channel++) {
         partial.fill(0)
+        random.normals(weights)
         for (let k = 0; k < rows.length; k++) {
-          for (const column of columns) {
-            const weight = random.normal()
+          for (let l = 0; l < columns.length; l++) {
+            const weight = weights[k * columns.length + l]
+            const column = columns[l]
             for (let j = 0; j < width; j++) partial[k * width + j] += weight * column[j]
           }
         }

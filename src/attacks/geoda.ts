@@ -4,11 +4,14 @@
  *
  * Differences from the reference implementation (GeoDA): the way along the normal starts at the present distance and grows by a
  * half, where the reference takes up to 100 steps of a fixed size; the subspace is a share of the frequencies (its 75 of 224), none
- * for samples that are not images; the bisection ends at a thousandth of the distance.
+ * for samples that are not images; all directions have the length that its have on average (0.0002 for each of 3 x 75 x 75
+ * frequencies), for with fewer frequencies they would be shorter than the bisection's tolerance and never cross the boundary.
  */
 import { z } from 'zod'
 import { clampToBox } from '../threat/norm.js'
+import { norms } from '../threat/threat.js'
 import { askLabel, defineAttack } from './attack.js'
+import { lengths } from './boundary.js'
 import { lowFrequencies } from './dct.js'
 import { boundaryNormal, startingPoint, starts, toBoundary } from './decision.js'
 import { imageLayout } from './image.js'
@@ -16,7 +19,7 @@ import { boxOf, nearestTo } from './nearest.js'
 
 export const geodaOptions = z.strictObject({
   queries: z.int().min(100).max(10_000_000).default(4000).describe('queries after the start, about'),
-  width: z.number().positive().default(0.0002).describe('standard deviation of the directions per frequency (sigma)'),
+  width: z.number().positive().default(0.026).describe('length of the directions in which the boundary is felt'),
   growth: z
     .number()
     .positive()
@@ -52,17 +55,23 @@ export const geoda = defineAttack({
     const image = imageLayout(sample.shape)
     const flat = image.height === 1 || image.width === 1
     const waves = lowFrequencies(image, flat ? 1 : options.frequencies)
-    const draw = flat
-      ? (out: Float32Array) => {
-          for (let i = 0; i < out.length; i++) out[i] = stream.normal()
-        }
-      : (out: Float32Array) => waves.noise(stream, out)
+    /** A random direction of length 1. */
+    const draw = (out: Float32Array) => {
+      if (flat) stream.normals(out)
+      else waves.noise(stream, out)
+      const scale = 1 / lengths.L2(out)
+      for (let i = 0; i < out.length; i++) out[i] *= scale
+    }
     const estimate = new Float32Array(point.length)
     const normal = new Float32Array(point.length)
     const trial = new Float32Array(point.length)
-    const tolerance = 1e-3
+    /** Brings the point so near to the boundary that the directions cross it. */
+    const settle = () => {
+      const share = options.width / 50 / norms.L2.distance(point, input)
+      return toBoundary(sample, threat, nearest, point, Math.min(1e-3, share))
+    }
 
-    yield* toBoundary(sample, threat, nearest, point, tolerance)
+    yield* settle()
     for (const queries of split(options.queries, options.growth)) {
       const settings = { queries, width: options.width, draw, centered: false }
       yield* boundaryNormal(sample, box, point, settings, nearest, estimate)
@@ -76,7 +85,7 @@ export const geoda = defineAttack({
         const { label } = yield* askLabel(trial)
         if (!nearest.offer(trial, label)) continue
         point.set(trial)
-        yield* toBoundary(sample, threat, nearest, point, tolerance)
+        yield* settle()
         break
       }
     }

@@ -30,12 +30,16 @@ export const hopSkipJumpOptions = z.strictObject({
 interface Geometry {
   /** Tolerance of the bisection as a share of the distance, with d features. */
   tolerance(features: number): number
-  draw(random: Random): number
+  draw(random: Random, out: Float32Array): void
+}
+
+function drawCube(random: Random, out: Float32Array): void {
+  for (let i = 0; i < out.length; i++) out[i] = 2 * random.uniform() - 1
 }
 
 const geometries: { readonly [N in NormName]?: Geometry } = {
-  Linf: { tolerance: d => 1 / d ** 2, draw: random => 2 * random.uniform() - 1 },
-  L2: { tolerance: d => 1 / (d * Math.sqrt(d)), draw: random => random.normal() },
+  Linf: { tolerance: d => 1 / d ** 2, draw: drawCube },
+  L2: { tolerance: d => 1 / (d * Math.sqrt(d)), draw: (random, out) => random.normals(out) },
 }
 
 export const hopSkipJump = defineAttack({
@@ -60,11 +64,9 @@ export const hopSkipJump = defineAttack({
     const next = new Float32Array(point.length)
     /** A random direction of length 1. */
     const draw = (out: Float32Array) => {
+      geometry.draw(stream, out)
       let sum = 0
-      for (let i = 0; i < out.length; i++) {
-        out[i] = geometry.draw(stream)
-        sum += out[i] * out[i]
-      }
+      for (let i = 0; i < out.length; i++) sum += out[i] * out[i]
       const scale = 1 / Math.sqrt(sum)
       for (let i = 0; i < out.length; i++) out[i] *= scale
     }

@@ -77,7 +77,8 @@ export const signOpt = defineAttack({
     let best = new Float64Array(features)
     let length = Number.POSITIVE_INFINITY
     for (let k = 0; k < options.directions; k++) {
-      const direction = Float64Array.from(input, () => stream.normal())
+      const direction = new Float64Array(features)
+      stream.normals(direction)
       const first = normalise(direction)
       if (first <= length && !(yield* errs(direction, first))) continue
       if (first > length && !(yield* errs(direction, length))) continue
@@ -98,7 +99,8 @@ export const signOpt = defineAttack({
       const moved = new Float64Array(features)
       for (let done = 0; done < count; done += chunk) {
         const directions = Array.from({ length: Math.min(chunk, count - done) }, () => {
-          const direction = Float64Array.from(input, () => stream.normal())
+          const direction = new Float64Array(features)
+          stream.normals(direction)
           normalise(direction)
           return direction
         })
