@@ -129,10 +129,6 @@ export const operators = {
     inputs: [2, 2],
     attributes: { align_corners: int(0), mode: string('linear'), padding_mode: string('zeros') },
   },
-  GroupNormalization: {
-    inputs: [3, 3],
-    attributes: { epsilon: float(1e-5), num_groups: int(undefined), stash_type: int(1) },
-  },
   HardSigmoid: { inputs: [1, 1], attributes: { alpha: float(0.2), beta: float(0.5) } },
   HardSwish: unary,
   Hardmax: along(-1),

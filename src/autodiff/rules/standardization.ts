@@ -4,11 +4,11 @@
  */
 import type { GraphBuilder, Value } from '../../onnx/build.js'
 import { positive } from '../../onnx/shapes.js'
-import { type Shape, sizeOf } from '../../tensor/tensor.js'
+import { sizeOf } from '../../tensor/tensor.js'
 import type { GradientRules, RuleContext } from '../rule.js'
 
 type Standardization =
-  | ('LayerNormalization' | 'InstanceNormalization' | 'GroupNormalization')
+  | ('LayerNormalization' | 'InstanceNormalization')
   | ('LpNormalization' | 'MeanVarianceNormalization' | 'LRN')
 
 export const standardization: GradientRules<Standardization> = {
@@ -25,9 +25,20 @@ export const standardization: GradientRules<Standardization> = {
     ]
   },
 
-  InstanceNormalization: context => perChannel(context, context.I(0).shape[1]!),
-
-  GroupNormalization: context => perChannel(context, context.attributes.num_groups!),
+  // y = n scale + bias, with scale and bias per channel and statistics per sample and channel
+  InstanceNormalization({ b, I, G, needs, attributes }) {
+    const [x, g] = [I(0), G()]
+    const [batch, channels, ...spatial] = x.shape as [number, number, ...number[]]
+    const lined = [batch * channels, sizeOf(spatial)]
+    const { n, r } = standardized(b, b.reshape(x, lined), 1, attributes.epsilon)
+    const sumAxes = [0, ...spatial.map((_, i) => i + 2)]
+    const a = () => b.reshape(b.mul(g, b.reshape(I(1), [channels, ...spatial.map(() => 1)])), lined)
+    return [
+      needs(0) ? b.reshape(toInput(b, a(), n, r, 1), x.shape) : undefined,
+      needs(1) ? b.reduceSum(b.mul(g, b.reshape(n, x.shape)), sumAxes) : undefined,
+      needs(2) ? b.reduceSum(g, sumAxes) : undefined,
+    ]
+  },
 
   // y = d / (√mean(d²) + 1e-9) with d = x - mean(x)
   MeanVarianceNormalization: ({ b, I, attributes, through }) =>
@@ -75,25 +86,6 @@ function toInput(b: GraphBuilder, a: Value, n: Value, r: Value, axis: number): V
   const mean = (value: Value) => b.reduceMean(value, axes, true)
   const off = b.add(b.mul(n, mean(b.mul(a, n))), mean(a))
   return b.mul(r, b.sub(a, off))
-}
-
-/** y = n scale + bias, with scale and bias per channel and statistics per sample and group of channels. */
-function perChannel(
-  { b, I, G, needs, attributes }: RuleContext<'InstanceNormalization' | 'GroupNormalization'>,
-  groups: number,
-): (Value | undefined)[] {
-  const [x, g] = [I(0), G()]
-  const [batch, channels, ...spatial] = x.shape as [number, number, ...number[]]
-  const grouped: Shape = [batch * groups, (channels / groups) * sizeOf(spatial)]
-  const { n, r } = standardized(b, b.reshape(x, grouped), 1, attributes.epsilon)
-  const toAxes = [channels, ...spatial.map(() => 1)]
-  const sumAxes = [0, ...spatial.map((_, i) => i + 2)]
-  const a = () => b.reshape(b.mul(g, b.reshape(I(1), toAxes)), grouped)
-  return [
-    needs(0) ? b.reshape(toInput(b, a(), n, r, 1), x.shape) : undefined,
-    needs(1) ? b.reduceSum(b.mul(g, b.reshape(n, x.shape)), sumAxes) : undefined,
-    needs(2) ? b.reduceSum(g, sumAxes) : undefined,
-  ]
 }
 
 /** Y, Mean and InvStdDev with simple operators, for gradients to the last two. */

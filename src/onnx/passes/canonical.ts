@@ -33,7 +33,7 @@ export function canonical(graph: Graph): Rewritten {
   }
   refuseNewer(graph, opset)
   const names = namesOf(graph)
-  const upgraded = opset !== canonicalOpset ? upgrade(graph, opset, names) : graph
+  const upgraded = upgrade(graph, opset, names)
   for (const node of upgraded.nodes) if (isOperator(node)) checkCounts(node, operators[node.op].inputs)
   const domains = new Set([''])
   collectDomains(upgraded, domains)

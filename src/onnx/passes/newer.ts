@@ -1,8 +1,9 @@
 /**
- * Operators that are newer than the canonical opset, written with operators of the canonical opset as their definitions
- * say. Source: the function bodies of the ONNX operator specification, opset 24.
+ * Operators that are newer than the canonical opset, and one that inference engines only know as a function, written with
+ * other operators of the canonical opset as their definitions say. Source: the function bodies of the ONNX operator specification, opset 24.
  */
 import { RobustlyError } from '../../errors.js'
+import { float32 } from '../../tensor/tensor.js'
 import type { Attribute, Node } from '../graph.js'
 import { Emitter } from './emitter.js'
 import { attributeOf, intAttribute, intsAttribute } from './pass.js'
@@ -14,6 +15,7 @@ export interface NewerOperator {
 }
 
 export const newerOperators: ReadonlyMap<string, NewerOperator> = new Map([
+  ['GroupNormalization', { since: 21, rewrite: groupNormalization('per channel') }],
   ['Attention', { since: 23, rewrite: attention }],
   ['RMSNormalization', { since: 23, rewrite: rmsNormalization }],
   ['RotaryEmbedding', { since: 23, rewrite: rotaryEmbedding }],
@@ -44,6 +46,30 @@ function rmsNormalization(node: Node, context: StepContext): readonly Node[] {
   const deviation = e.op('Sqrt', [e.op('Add', [mean, epsilon])])
   e.op('Mul', [e.op('Div', [x, deviation]), scale], {}, y)
   return e.nodes
+}
+
+/**
+ * Statistics per sample and group of channels; scale and bias were per group before opset 21 and are per channel since.
+ * Engines expand this operator themselves, but in a way that hides the shapes.
+ */
+export function groupNormalization(factors: 'per group' | 'per channel'): NewerOperator['rewrite'] {
+  return (node, { additions }) => {
+    const [x, scale, bias] = node.inputs as [string, string, string]
+    const y = node.outputs[0]!
+    const e = new Emitter(additions, y)
+    const groups = attributeOf(node, 'num_groups', 'int') ?? 1
+    const [ones, zeros] = [1, 0].map(value =>
+      additions.constant(float32(new Float32Array(groups).fill(value)), `${y}/factors`),
+    ) as [string, string]
+    const epsilon: Attribute = { type: 'float', value: attributeOf(node, 'epsilon', 'float') ?? 1e-5 }
+    const grouped = e.op('Reshape', [x, e.integers(0, groups, -1)])
+    const normal = e.op('InstanceNormalization', [grouped, ones, zeros], { epsilon })
+    const shape = () => e.op('Concat', [e.integers(0), e.shape(scale, 0), e.integers(-1)], { axis: intAttribute(0) })
+    const lined = factors === 'per group' ? normal : e.op('Reshape', [normal, shape()])
+    const [a, b] = [scale, bias].map(factor => e.op('Unsqueeze', [factor, e.integers(1)])) as [string, string]
+    e.op('Reshape', [e.op('Add', [e.op('Mul', [lined, a]), b]), e.shape(x, 0)], {}, y)
+    return e.nodes
+  }
 }
 
 function axesFrom(e: Emitter, x: string, axis: number): string {

@@ -7,7 +7,7 @@ import { RobustlyError } from '../../errors.js'
 import { float32, int64 } from '../../tensor/tensor.js'
 import type { Dim, Node } from '../graph.js'
 import { elementTypes } from '../operators.js'
-import { Emitter } from './emitter.js'
+import { groupNormalization } from './newer.js'
 import { type Additions, attributeOf, changed, intAttribute, makeNode, textAttribute } from './pass.js'
 
 export interface StepContext {
@@ -39,7 +39,7 @@ export const versionSteps: ReadonlyMap<string, readonly VersionStep[]> = new Map
   ['Clip', [{ since: 11, upgrade: clipInputs }]],
   ['Dropout', [{ since: 12, upgrade: node => [changed(node, { attributes: { ratio: undefined } })] }]],
   ['GridSample', [{ since: 20, upgrade: gridSampleModes }]],
-  ['GroupNormalization', [{ since: 21, upgrade: scalePerChannel }]],
+  ['GroupNormalization', [{ since: 21, upgrade: groupNormalization('per group') }]],
   ['Hardmax', [{ since: 13, upgrade: along2d }]],
   ['LogSoftmax', [{ since: 13, upgrade: along2d }]],
   ['Pad', [{ since: 11, upgrade: padInputs }]],
@@ -161,20 +161,6 @@ function sliceInputs(node: Node, { additions }: StepContext): readonly Node[] {
   })
   const attributes = { starts: undefined, ends: undefined, axes: undefined }
   return [changed(node, { inputs: [node.inputs[0]!, starts!, ends!, axes!], attributes })]
-}
-
-/** Before opset 21, scale and bias were per group; now they are per channel. */
-function scalePerChannel(node: Node, { additions }: StepContext): readonly Node[] {
-  const [x, ...factors] = node.inputs as [string, string, string]
-  const e = new Emitter(additions, node.outputs[0]!)
-  const groups = e.integers(attributeOf(node, 'num_groups', 'int') ?? 1)
-  const size = e.op('Div', [e.shape(x, 1, 2), groups])
-  const shape = e.op('Concat', [groups, size], { axis: intAttribute(0) })
-  const repeated = factors.map(factor => {
-    const column = e.op('Unsqueeze', [factor, e.integers(1)])
-    return e.op('Reshape', [e.op('Expand', [column, shape]), e.integers(-1)])
-  })
-  return [...e.nodes, changed(node, { inputs: [x, ...repeated] })]
 }
 
 /** Since opset 18, equal parts are asked for by their number. */

@@ -6,7 +6,7 @@ import { flatOf, placeOf } from './numbers.js'
 import type { ReferenceRules } from './rule.js'
 
 type Standardization =
-  | ('LayerNormalization' | 'InstanceNormalization' | 'GroupNormalization')
+  | ('LayerNormalization' | 'InstanceNormalization')
   | ('LpNormalization' | 'MeanVarianceNormalization' | 'LRN')
 
 type Floats = TensorOf<'float64'>
@@ -34,13 +34,6 @@ export const standardization: ReferenceRules<Standardization> = {
     const x = asFloats(input(0))
     const area = sizeOf(x.shape.slice(2))
     const { standard } = standardized(x, i => Math.floor(i / area), epsilon)
-    return [affine(standard, input(1), input(2), 1)]
-  },
-
-  GroupNormalization({ input, attributes: { epsilon, num_groups } }) {
-    const x = asFloats(input(0))
-    const size = sizeOf(x.shape.slice(1)) / num_groups!
-    const { standard } = standardized(x, i => Math.floor(i / size), epsilon)
     return [affine(standard, input(1), input(2), 1)]
   },
 
