@@ -254,6 +254,7 @@ describe('labels', () => {
     })
     await expect(refused({ suite: 'scores' })).rejects.toThrow(/needs scores/)
     const scores = service(server.url)
+    await expect(refused({ attacks: square, processes: 2 }, scores)).rejects.toThrow(/asked by one process/)
     await expect(refused({ suite: 'standard' }, scores)).rejects.toMatchObject({
       message: expect.stringMatching(/gradients/),
       hint: expect.stringMatching(/--suite scores.*--surrogate/),
