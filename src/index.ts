@@ -16,9 +16,9 @@ export {
   type Progress,
 } from './jobs/evaluate.js'
 export { type InspectOptions, inspect } from './jobs/inspect.js'
+export { type ReadRunOptions, readRun } from './jobs/read-run.js'
 export { type ReplayOptions, replay } from './jobs/replay.js'
 export type { ReplayFindings } from './jobs/replay-run.js'
-export { type ReadRunOptions, readRun } from './jobs/read-run.js'
 export { version } from './jobs/version.js'
 export type { RunData } from './report/html/document.js'
 export { renderHtml } from './report/html/render.js'

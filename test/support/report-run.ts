@@ -1,4 +1,5 @@
 /** Runs for tests of the report, made up of records without a model: as many samples, and such names, as a test asks for. */
+import { startDistances } from '../../src/evaluate/distances.js'
 import { rate } from '../../src/evaluate/metrics.js'
 import type { SampleRecord } from '../../src/evaluate/record.js'
 import { randomStream } from '../../src/random.js'
@@ -33,6 +34,12 @@ export function madeUpRun(wishes: Wishes): RunData {
   const columns = startColumns(attacks)
   const shape = kind === 'image' ? [1, 28, 28] : [12]
   const frame = frameOf(kind, shape, { layout: 'CHW', range: [0, 1] })
+  const { norm = 'Linf' } = wishes
+  const distances = startDistances({
+    attacks: attacks.map(name => ({ name, options: {} })),
+    mode,
+    threat: { norm, epsilon, epsilonText: String(epsilon), box: [0, 1] },
+  })
   const rows: number[] = []
   const samples: string[] = []
   const pool = Array.from({ length: 40 }, () => {
@@ -44,6 +51,7 @@ export function madeUpRun(wishes: Wishes): RunData {
   for (let index = 0; index < count; index++) {
     const record = recordOf({ index, attacks, mode, next: () => random.uniform() })
     columns.add(record)
+    distances.add(record)
     if (record.prediction === record.label) tally.correct++
     if (record.verdict === 'robust') tally.robust++
     record.attempts.forEach(({ attack, status }) => {
@@ -55,7 +63,11 @@ export function madeUpRun(wishes: Wishes): RunData {
     rows.push(index)
     samples.push(pool[index % pool.length]!)
   }
-  const result = resultOf(wishes, attacks, tally)
+  const found = distances.result()
+  const result: Result = {
+    ...resultOf(wishes, attacks, tally),
+    ...(found && { distances: plain({ ...found, bound: 'upper' }) }),
+  }
   const gallery = {
     kind,
     shape: embeddedShape(frame),
@@ -78,6 +90,11 @@ export function madeUpRun(wishes: Wishes): RunData {
     gallery: rows.length === 0 ? null : gallery,
   }
   return { document, samples }
+}
+
+/** A readonly value as the writable one that schemas infer. */
+function plain(value: unknown): NonNullable<Result['distances']> {
+  return JSON.parse(JSON.stringify(value)) as NonNullable<Result['distances']>
 }
 
 interface RecordParts {

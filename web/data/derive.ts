@@ -98,10 +98,9 @@ export function thinned(steps: readonly Step[], most: number): Step[] {
   return Array.from({ length: most }, (_, at) => steps[Math.round((at * (steps.length - 1)) / (most - 1))]!)
 }
 
-/** Whether distances are what attacks searched for, on every sample to the end. */
-export function isDistanceRun({ attacks, result, records }: Run): boolean {
-  const minimum = attacks.length > 0 && attacks.every(({ kind }) => kind === 'minimum')
-  return records !== null && minimum && result.mode === 'individual'
+/** Whether attacks searched the smallest distance, on every sample to the end. */
+export function isDistanceRun({ result }: Run): boolean {
+  return result.distances !== undefined
 }
 
 /** The smallest distance that any attack found for each sample: 0 for a misclassified one, infinity when none was found. */

@@ -1,7 +1,7 @@
 /** The sentences of the report: what was found, and what the adversary could do, for people who do not know the field. */
 import { rate } from '../../src/evaluate/metrics.js'
 import { grouped, percent } from '../../src/report/terminal.js'
-import { isDistanceRun, smallestDistances } from './derive.js'
+import { isDistanceRun } from './derive.js'
 import type { Run } from './report.js'
 
 type Access = 'labels' | 'scores' | 'gradients' | 'surrogates'
@@ -69,7 +69,7 @@ export function answerOf(run: Run): Answer {
       ? 'Without an attack, none is misclassified.'
       : `${percent(wrong / standard.count, 1)} are misclassified without any attack, and count as fooled.`,
     ...(unknown > 0 ? [`${plural(unknown, noun)} without a verdict: counted neither as fooled nor as safe.`] : []),
-    ...(isDistanceRun(run) ? [halfText(run, smallestDistances(run.records!))] : []),
+    ...(isDistanceRun(run) ? [halfText(run)] : []),
     'Stronger attacks may fool it more often, never less.',
   ]
   const radius = threat.norm === 'Linf' ? threat.epsilon : `distance ${threat.epsilon}`
@@ -77,13 +77,12 @@ export function answerOf(run: Run): Answer {
   return { start, share: percent(fooled.value, 1), end: `of ${noun}s`, details }
 }
 
-/** The median of the smallest distances, in words; samples that were never fooled have infinity. */
-export function halfText({ noun }: Run, distances: readonly number[]): string {
-  const sorted = [...distances].sort((a, b) => a - b)
-  const half = sorted[Math.ceil(sorted.length / 2) - 1]!
-  return Number.isFinite(half)
-    ? `Half of the ${noun}s are fooled by a change of ${significant(half)} or less.`
-    : `More than half of the ${noun}s stand at every distance that was reached.`
+/** The median of the smallest distances, in words. Of runs that hold distances. */
+export function halfText({ noun, result }: Run): string {
+  const half = result.distances?.median ?? null
+  return half === null
+    ? `More than half of the ${noun}s stand at every distance that was reached.`
+    : `Half of the ${noun}s are fooled by a change of ${significant(half)} or less.`
 }
 
 export function plural(count: number, noun: string): string {

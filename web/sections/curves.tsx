@@ -1,16 +1,7 @@
 /** Security curves: how many samples still stand as the adversary may change more, or ask more. */
 import * as Plot from '@observablehq/plot'
 import { useMemo } from 'preact/hooks'
-import {
-  isDistanceRun,
-  median,
-  queriesOn,
-  queriesToBreak,
-  type Step,
-  smallestDistances,
-  survival,
-  thinned,
-} from '../data/derive.js'
+import { isDistanceRun, queriesOn, queriesToBreak, type Step, survival, thinned } from '../data/derive.js'
 import type { Run } from '../data/report.js'
 import { epsilonText, halfText, percent, plural, short, significant } from '../data/words.js'
 import { Figure, perCent } from '../parts/figure.js'
@@ -52,14 +43,13 @@ function ByDistance({ runs }: { readonly runs: readonly Run[] }) {
   const curves = useMemo(
     () =>
       same.map((run): Curve => {
-        const distances = smallestDistances(run.records!)
-        const steps = survival(distances, distances.length)
-        return { run, steps, end: Math.max(run.result.threat.epsilonValue, steps.at(-1)!.x) * 1.02 }
+        const steps = run.result.distances!.curve.map(({ epsilon, robust }) => ({ x: epsilon, share: robust }))
+        return { run, steps, end: steps.at(-1)!.x * 1.02 }
       }),
     [runs],
   )
   const draw = useMemo(() => drawing(curves, { label: `epsilon (${norm})`, log: false, marked: true }), [curves])
-  const medians = same.map(run => `${runText(run, runs)}${halfText(run, smallestDistances(run.records!))}`)
+  const halves = same.map(run => `${runText(run, runs)}${halfText(run)}`)
   return (
     <>
       <p>
@@ -68,38 +58,41 @@ function ByDistance({ runs }: { readonly runs: readonly Run[] }) {
       </p>
       <Figure
         title={`Robust accuracy against epsilon (${norm})`}
-        summary={`${medians.join(' ')} Dashed: the epsilon that was asked for, ${epsilonText(same[0]!)}.`}
+        summary={`${halves.join(' ')} Dashed: the epsilon that was asked for, ${epsilonText(same[0]!)}.`}
         draw={draw}
         legend={legendOf(curves)}
         numbers={numbersOf(curves, `epsilon (${norm})`)}
       />
       {same.map(run => (
-        <Medians key={run.name} run={run} several={runs.length > 1} />
+        <ByAttack key={run.name} run={run} several={runs.length > 1} />
       ))}
     </>
   )
 }
 
-/** How small each attack's changes are, on the samples where it found one. */
-function Medians({ run, several }: { readonly run: Run; readonly several: boolean }) {
-  const { records, result, noun } = run
-  const best = smallestDistances(records!)
-  const rows = result.attacks.map(({ name }, at) => {
-    const all = Array.from(records!.attempts[at]!.distance ?? [])
-    const found = all.filter(Number.isFinite)
-    const smallest = all.filter((distance, row) => distance <= best[row]! * (1 + 1e-6)).length
-    return { name, found: found.length, median: found.length === 0 ? Number.NaN : median(found), smallest }
-  })
+/** How near each attack comes, for itself. */
+function ByAttack({ run: { name, noun, result }, several }: { readonly run: Run; readonly several: boolean }) {
+  const { attacks } = result.distances!
+  const compared = attacks.some(({ optimality }) => optimality !== null)
   return (
     <DataTable
-      caption={several ? `Distances by attack, ${run.name}` : 'Distances by attack'}
+      caption={several ? `Distances by attack, ${name}` : 'Distances by attack'}
       columns={[
-        { title: several ? `Attack (${run.name})` : 'Attack', cell: ({ name }) => name },
-        { title: `Found on`, cell: row => plural(row.found, noun), numeric: true },
-        { title: 'Median of these', cell: row => significant(row.median), numeric: true },
-        { title: 'Smallest of all attacks on', cell: row => plural(row.smallest, noun), numeric: true },
+        { title: several ? `Attack (${name})` : 'Attack', cell: attack => attack.name },
+        { title: 'Found on', cell: ({ found }) => plural(found, noun), numeric: true },
+        { title: 'Median distance', cell: ({ median }) => significant(median ?? Number.NaN), numeric: true },
+        ...(compared
+          ? [
+              {
+                title: 'Optimality beside the best of the run',
+                cell: ({ optimality }: (typeof attacks)[number]) =>
+                  optimality === null ? '–' : percent(optimality, 1),
+                numeric: true,
+              },
+            ]
+          : []),
       ]}
-      rows={rows}
+      rows={attacks}
     />
   )
 }
