@@ -120,6 +120,10 @@ test('resuming another run is refused, naming everything that differs', () => {
   expect(() => open(folder, true, other)).toThrow(
     /model \(sha256\) was .* epsilon was "8\/255" and is now "4\/255".* seed was 0 and is now 1/,
   )
+  expect(() => open(folder, true, manifest({ model: { ...spec.model, surrogates: 'off' } }))).toThrow(
+    /surrogates was "on" and is now "off"/,
+  )
+  open(folder, true, manifest({ model: { ...spec.model, surrogates: 'on' } })).close()
   const reordered = manifest({ attacks: [{ name: 'pgd', options: { restarts: 1, steps: 40 } }] })
   open(folder, true, reordered).close()
   expect(() => open(folder, true, { ...manifest(), tool: { name: 'robustly', version: '0.0.9' } })).toThrow(

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { openDataset } from '../../src/data/dataset.js'
 import { inspectModel } from '../../src/evaluate/facts.js'
-import { mnist } from '../support/assets.js'
+import { asset, mnist } from '../support/assets.js'
 import { attacked } from '../support/attacked.js'
 
 const folder = fileURLToPath(new URL('../exports/models/', import.meta.url))
@@ -31,6 +31,16 @@ async function samples() {
   await data.close()
   return Array.from(labels, (label, i) => ({ input: inputs.slice(i * 784, (i + 1) * 784), label }))
 }
+
+const halves = asset('models/imagenet_squeezenet_fp16.onnx')
+
+it.skipIf(halves === undefined)('SqueezeNet in half precision, from input to output, has a gradient', async () => {
+  const { missing, warnings, classes, inputs } = await inspectModel(halves!)
+  expect(inputs[0].dtype).toBe('float16')
+  expect([...missing]).toEqual([])
+  expect(warnings).toEqual([])
+  expect(classes).toBe(1000)
+})
 
 describe.each(rows)('$file', ({ file, says }) => {
   it('can be attacked with gradients, and the graph for that follows the file', async () => {

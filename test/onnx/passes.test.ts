@@ -44,7 +44,7 @@ interface Model {
   readonly nodes: readonly Node[]
   readonly constants?: Readonly<Record<string, Tensor>>
   /** Names of the outputs with their element types; default y, float32. */
-  readonly outputs?: Readonly<Record<string, 'float32' | 'int64'>>
+  readonly outputs?: Readonly<Record<string, 'float32' | 'int64' | 'uint8'>>
   readonly outputShape?: readonly (number | string)[]
 }
 
@@ -413,6 +413,28 @@ describe('splitSoftmax', () => {
     expect(graph).toBe(before)
     expect(notes).toHaveLength(1)
     expect(notes[0]).toMatch(note)
+  })
+
+  test.each([
+    ['quantised and back', ['QuantizeLinear', 'DequantizeLinear'], 'float32'],
+    ['quantised', ['QuantizeLinear'], 'uint8'],
+    ['converted', ['Cast'], 'float32'],
+  ] as const)('a Softmax whose probabilities are %s', async (_, operators, dtype) => {
+    const nodes = operators.map((op, i) => {
+      const [from, to] = [i === 0 ? 's' : `v${i}`, i === operators.length - 1 ? 'y' : `v${i + 1}`]
+      return op === 'Cast' ? node(op, [from], [to], { to: int(1) }) : node(op, [from, 'scale'], [to])
+    })
+    const before = graphOf({
+      input: ['n', 5],
+      nodes: [relu, node('Softmax', ['h'], ['s']), ...nodes],
+      constants: { scale: float32([1 / 256], []) },
+      outputs: { y: dtype },
+      outputShape: ['n', 5],
+    })
+    const { graph, notes } = splitSoftmax(before)
+    expect(notes[0]).toContain('cut off')
+    expect(graph.nodes.map(({ op }) => op)).toEqual(['Relu'])
+    expect(graph.outputs[0]!.dtype).toBe('float32')
   })
 
   test('logits are left alone, silently', () => {

@@ -143,6 +143,8 @@ describe('standardOperators', () => {
       'of one row for two classes',
       graphOf('LinearClassifier', { ...two, coefficients: floats(1, 2, 3), intercepts: floats(1) }),
     ],
+    ['of weights that are no whole rows', graphOf('LinearClassifier', { ...two, coefficients: floats(1, 2, 3) })],
+    ['of more targets than weights', graphOf('LinearRegressor', { coefficients: floats(1, 2), targets: int(2 ** 40) })],
     ['with a probit', graphOf('LinearClassifier', { ...two, post_transform: text('PROBIT') })],
   ] as [string, Graph][])('leaves a classifier %s', (_, graph) => {
     expect(standardOperators(graph).graph).toBe(graph)

@@ -145,7 +145,7 @@ const rules: Readonly<Record<string, Rule>> = {
   LinearRegressor(w, node) {
     const post = attributeOf(node, 'post_transform', 'string') ?? 'NONE'
     const targets = attributeOf(node, 'targets', 'int') ?? 1
-    if (post !== 'NONE') return false
+    if (post !== 'NONE' || !fills(node, targets)) return false
     linear(w, node, targets, node.outputs[0])
     return true
   },
@@ -162,7 +162,8 @@ function LinearClassifier(w: Writer, node: Node): boolean {
   const post = attributeOf(node, 'post_transform', 'string') ?? 'NONE'
   const rows = (attributeOf(node, 'intercepts', 'floats') ?? []).length
   const scores = node.outputs[1]
-  if (w.isUsed(node.outputs[0]) || scores === undefined || scores === '' || rows !== classes || rows < 2) return false
+  if (w.isUsed(node.outputs[0]) || scores === undefined || scores === '') return false
+  if (rows !== classes || rows < 2 || !fills(node, rows)) return false
   if (post === 'NONE') {
     linear(w, node, rows, scores)
     return true
@@ -183,6 +184,13 @@ function LinearClassifier(w: Writer, node: Node): boolean {
   w.emit('Sigmoid', [values], node, scores)
   w.sigmoids.set(scores, values)
   return true
+}
+
+/** Whether the weights are so many rows. */
+function fills(node: Node, rows: number): boolean {
+  const count = attributeOf(node, 'coefficients', 'floats')?.length ?? 0
+  const bias = attributeOf(node, 'intercepts', 'floats')?.length ?? rows
+  return rows > 0 && count > 0 && count % rows === 0 && bias === rows
 }
 
 function linear(w: Writer, node: Node, rows: number, to?: string, factor = 1): string {

@@ -2,7 +2,9 @@
  * Gives out logits instead of probabilities. Attacks need them: a saturated softmax has a gradient of zero in float32
  * (gradient masking by the last layer), and margin losses are defined on logits. The order of the classes is the same.
  */
+import { wholeRange } from '../../tensor/convert.js'
 import type { Dim, Graph, Node, ValueInfo } from '../graph.js'
+import { elementTypes } from '../operators.js'
 import {
   Additions,
   attributeOf,
@@ -17,8 +19,14 @@ import {
 /** Operators that hand their first input's numbers on in the same order. */
 const shapeOnly = new Set(['Identity', 'Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Dropout'])
 
+/** Whether a node only rounds: conversions between floats, and quantisation. After a Softmax that was cut off it has nothing to do. */
+function onlyRounds(node: Node): boolean {
+  if (node.op === 'Cast') return attributeOf(node, 'to', 'int') === elementTypes.float32
+  return node.op === 'QuantizeLinear' || node.op === 'DequantizeLinear'
+}
+
 /**
- * Cuts the Softmax that ends the first output off, looking through nodes that only change the shape, and brings outputs
+ * Cuts the Softmax that ends the first output off, looking through nodes that only round or change the shape, and brings outputs
  * [N, K, 1, …] to [N, K]. Expects the canonical opset. The first output is then named `logits` (made unique).
  * LogSoftmax stays: log-probabilities are logits too, and its gradient does not vanish.
  */
@@ -27,8 +35,8 @@ export function splitSoftmax(graph: Graph): Rewritten {
   const output = graph.outputs[0]!
   const chain: Node[] = []
   let node = producers.get(output.name)
-  while (node !== undefined && node.domain === '' && shapeOnly.has(node.op)) {
-    chain.unshift(node)
+  while (node !== undefined && node.domain === '' && (shapeOnly.has(node.op) || onlyRounds(node))) {
+    if (!onlyRounds(node)) chain.unshift(node)
     node = producers.get(node.inputs[0]!)
   }
   const shapes = statedShapes(graph)
@@ -79,7 +87,9 @@ function withLogits(
     shape = shape.slice(0, 2)
   }
   if (value === output.name) return graph
-  const outputs = graph.outputs.with(0, { ...output, name: value, shape })
+  // What was quantised after the Softmax is no integer before it.
+  const dtype = cut !== undefined && wholeRange(output.dtype) !== undefined ? 'float32' : output.dtype
+  const outputs = graph.outputs.with(0, { ...output, name: value, dtype, shape })
   return withoutUnused({ ...graph, nodes: [...graph.nodes, ...added], outputs })
 }
 
