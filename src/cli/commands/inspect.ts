@@ -137,6 +137,7 @@ function describe(model: InspectedModel, environment: Environment): string {
   })
   const notes = [
     ...model.notes.map(note => `  i ${printable(note)}`),
+    ...(model.randomised ? ['  ! It draws at random: evaluate it with --suite rand.'] : []),
     ...model.warnings.map(text => `  ! ${printable(text)}`),
   ]
   const verdict =
