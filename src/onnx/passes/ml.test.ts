@@ -1,10 +1,16 @@
 /** Operators of ai.onnx.ml written out, beside ONNX Runtime on the operators themselves; what is left, and why. */
+import { readFileSync } from 'node:fs'
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { engine, expectClose } from '../../../test/support/gradcheck.js'
+import { RobustlyError } from '../../errors.js'
 import { float32, toNumbers } from '../../tensor/tensor.js'
-import { encodeModel } from '../codec/index.js'
+import { decodeModel, encodeModel } from '../codec/index.js'
 import type { Attribute, Graph, Node } from '../graph.js'
+import { canonical } from './canonical.js'
+import { singlePrecision } from './halves.js'
 import { noGradientOf, standardOperators } from './ml.js'
+import { scoresOf } from './scores.js'
 import { splitSoftmax } from './softmax.js'
 
 type Attributes = Readonly<Record<string, Attribute>>
@@ -159,5 +165,31 @@ describe('noGradientOf', () => {
     })
     expect(noGradientOf(graphOf('Scaler', {}, [['TreeEnsembleRegressor', {}]]))!.why).toMatch(/tree ensemble/)
     expect(noGradientOf(standardOperators(graphOf('Scaler', {})).graph)).toBeUndefined()
+  })
+})
+
+describe('model files changed at random', () => {
+  const files = ['breast-cancer-forest', 'breast-cancer-logistic', 'iris-normalised-names', 'iris-lightgbm']
+  const folder = new URL('../../../test/exports/models/', import.meta.url)
+
+  it.each(files)('%s: give a graph or a clear error', file => {
+    const bytes = readFileSync(new URL(`${file}.onnx`, folder))
+    const edit = fc.record({ at: fc.nat(bytes.length - 1), remove: fc.nat(4), insert: fc.uint8Array({ maxLength: 4 }) })
+    fc.assert(
+      fc.property(fc.array(edit, { minLength: 1, maxLength: 4 }), edits => {
+        let mutated = Buffer.from(bytes)
+        for (const { at, remove, insert } of edits) {
+          mutated = Buffer.concat([mutated.subarray(0, at), insert, mutated.subarray(at + remove)])
+        }
+        try {
+          const { graph } = scoresOf(decodeModel(new Uint8Array(mutated)).graph)
+          const single = singlePrecision(canonical(graph).graph).graph
+          for (const constant of standardOperators(single).graph.initializers.values()) constant.load()
+        } catch (error) {
+          if (!(error instanceof RobustlyError)) throw error
+        }
+      }),
+      { numRuns: 300 },
+    )
   })
 })
