@@ -183,6 +183,7 @@ async function evaluatorOver(
     const journey = journeys.get(search.sample.index)!
     asked.about(journey.index, search.attack.name)
     const { misclassified, wrong, ...judgement } = await judge(asked, threat, journey, point, draws)
+    if (performance.now() - reported > reportEvery) report()
     if (asked.problem !== undefined) journey.doubt = asked.problem
     if (!tellsMargins) judgement.margin = Number.NaN
     const wrongDraws = draws > 1 ? wrong : undefined
