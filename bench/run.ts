@@ -1,11 +1,17 @@
 /** `npm run bench`: ratios measured in one run, as a table. Exit code 1 when one misses what is required of it. */
 import { loadEngine } from '../src/runtime/engine.js'
+import { suiteCost } from './efficiency.js'
 import { evaluationCost } from './evaluation.js'
 import { gradientCost } from './gradient.js'
 import { processCost } from './processes.js'
 
 const engine = await loadEngine()
-const results = [...(await gradientCost(engine)), ...(await evaluationCost(engine)), ...(await processCost())]
+const results = [
+  ...(await gradientCost(engine)),
+  ...(await evaluationCost(engine)),
+  ...(await suiteCost(engine)),
+  ...(await processCost()),
+]
 
 console.log(`ONNX Runtime ${engine.version} (${engine.kind}), one thread, medians of interleaved runs`)
 const width = Math.max(...results.map(({ name }) => name.length))
