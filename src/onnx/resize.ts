@@ -82,8 +82,18 @@ function scalesOf({ axes, keep_aspect_ratio_policy }: Attributes, input: Shape, 
   })
 }
 
+/** Sizes come from the file: a matrix of more weights than this is not made. */
+const mostWeights = 2 ** 26
+
 function axisMap(node: Node, attributes: Attributes, scaled: Scaled): AxisMap {
   const { axis, input, output } = scaled
+  if (!(output > 0 && input * output <= mostWeights)) {
+    throw new RobustlyError(
+      'model-unsupported',
+      `node "${node.name}" (Resize): axis ${axis} goes from ${input} to ${output} elements, expected a product of 1 to ${mostWeights}`,
+      { hint: 'Resize before the model.' },
+    )
+  }
   const weights = new Float64Array(input * output)
   const outside: boolean[] = []
   for (let i = 0; i < output; i++) {

@@ -2,7 +2,9 @@
  * Gradients of recurrent layers, by way of the layer unrolled over its fixed number of steps. The products with the
  * inputs of all steps are one product; each step adds the product with the state before.
  */
+import { RobustlyError } from '../../errors.js'
 import type { GraphBuilder, Value } from '../../onnx/build.js'
+import type { Node } from '../../onnx/graph.js'
 import type { AttributesOf } from '../../onnx/operators.js'
 import { type Activation, type Recurrent, recurrenceOf } from '../../onnx/recurrence.js'
 import { toNumbers } from '../../tensor/tensor.js'
@@ -75,6 +77,7 @@ function unrolled(op: Recurrent, context: RuleContext<Recurrent>, cell: Cell): V
   const { b, I, node, attributes } = context
   const { reversed, activations } = recurrenceOf(op, node, attributes)
   const batchFirst = attributes.layout === 1
+  checkSteps(node, I(0).shape[batchFirst ? 1 : 0]!)
   const x = batchFirst ? b.transpose(I(0), [1, 0, 2]) : I(0)
   const runs = reversed.map((backwards, d) => {
     const activate = activations[d]!.map(name => activation(b, name))
@@ -93,6 +96,18 @@ function unrolled(op: Recurrent, context: RuleContext<Recurrent>, cell: Cell): V
   )
   if (!batchFirst) return [y, ...ends]
   return [b.transpose(y, [2, 0, 1, 3]), ...ends.map(end => b.transpose(end, [1, 0, 2]))]
+}
+
+/** Unrolled, a step is a dozen nodes, and as many again for its gradient. */
+const mostSteps = 2048
+
+function checkSteps(node: Node, steps: number): void {
+  if (steps <= mostSteps) return
+  throw new RobustlyError(
+    'model-unsupported',
+    `node "${node.name}" (${node.op}): ${steps} steps, expected at most ${mostSteps} to be unrolled for the gradient`,
+    { hint: 'Use shorter sequences, or attack this model with scores or labels only.' },
+  )
 }
 
 function lateBias(attributes: AttributesOf<Recurrent>): boolean {

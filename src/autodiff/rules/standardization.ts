@@ -2,6 +2,7 @@
  * Gradients of normalizations by the statistics of the values themselves. With n = (x - mean) r, r = 1 / √(variance + ε)
  * over a group, and a the gradient to n: dx = r (a - mean(a) - n mean(a n)).
  */
+import { RobustlyError } from '../../errors.js'
 import type { GraphBuilder, Value } from '../../onnx/build.js'
 import { positive } from '../../onnx/shapes.js'
 import { sizeOf } from '../../tensor/tensor.js'
@@ -60,13 +61,20 @@ export const standardization: GradientRules<Standardization> = {
     }),
 
   // y = x (bias + α mean(x²))^-β, the mean over the `size` channels around each, with zeros beyond the first and last
-  LRN: ({ b, I, attributes: { alpha, beta, bias, size }, through }) =>
+  LRN: ({ node, b, I, attributes: { alpha, beta, bias, size }, through }) =>
     through(() => {
       const x = I(0)
       const [batch, channels, ...spatial] = x.shape as [number, number, ...number[]]
+      if (size === undefined || size < 1 || size > 2 * channels + 1) {
+        throw new RobustlyError(
+          'model-unsupported',
+          `node "${node.name}" (LRN): size ${size} with ${channels} channels, expected 1 to ${2 * channels + 1}`,
+          { hint: 'A larger neighbourhood than all channels is written as a reduction over them.' },
+        )
+      }
       const lined = b.reshape(b.mul(x, x), [batch, 1, channels, sizeOf(spatial)])
-      const pads = [Math.floor((size! - 1) / 2), 0, Math.ceil((size! - 1) / 2), 0]
-      const mean = b.reshape(b.averagePool(lined, [size!, 1], { pads, countIncludePad: true }), x.shape)
+      const pads = [Math.floor((size - 1) / 2), 0, Math.ceil((size - 1) / 2), 0]
+      const mean = b.reshape(b.averagePool(lined, [size, 1], { pads, countIncludePad: true }), x.shape)
       const base = b.add(b.mul(mean, b.scalar(alpha, x.dtype)), b.scalar(bias, x.dtype))
       return [b.mul(x, b.pow(base, b.scalar(-beta, x.dtype)))]
     }),
