@@ -110,6 +110,7 @@ const special: Record<string, { options?: object; room?: Partial<Record<NormName
   // The random step may lead the wrong way.
   'r-fgsm': { options: { randomShare: 0.005 } },
   'carlini-wagner': { options: { steps: 100, learningRate: 0.05, initialConstant: 0.1 }, room: { Linf: 1.12 } },
+  'brendel-bethge': { options: { steps: 80, radius: 0.05, decays: 8 } },
   ead: { options: { steps: 100, beta: 0.03 } },
   square: { options: { queries: 1000 }, room: { L2: 1.2, L1: 1.1 } },
   'uniform-noise': { room: { Linf: 2.5, L2: 2, L1: 2.5 } },

@@ -7,6 +7,7 @@ import type { Attack } from './attack.js'
 import { bandits } from './bandits.js'
 import { bim } from './bim.js'
 import { boundary } from './boundary-attack.js'
+import { brendelBethge } from './brendel-bethge.js'
 import { carliniWagner } from './carlini-wagner.js'
 import { ddn } from './ddn.js'
 import { deepfool } from './deepfool.js'
@@ -82,6 +83,7 @@ const all = [
   vmiFgsm,
   uap,
   uapSgd,
+  brendelBethge,
 ] as readonly unknown[] as readonly Attack[]
 
 export const attacks: ReadonlyMap<string, Attack> = new Map(all.map(attack => [attack.name, attack]))

@@ -47,6 +47,12 @@ const rows: readonly Row[] = [
     options: { ...bare, steps: 100, learningRate: 0.1, initialConstant: 1 },
   },
   { attack: 'ead', tolerance: { L1: 0.05 }, options: { ...bare, steps: 300, beta: 0.03 } },
+  {
+    attack: 'brendel-bethge',
+    tolerance: { Linf: 0.01, L2: 0.01, L1: 0.05 },
+    classes: 2,
+    options: { ...bare, steps: 150, radius: 0.02, decays: 10 },
+  },
   { attack: 'sigma-zero', tolerance: { L0: 0 }, options: { ...bare, steps: 300 } },
   // It changes pairs: the restoration makes odd numbers of them.
   { attack: 'jsma', tolerance: { L0: 0 }, options: { share: 1 } },
