@@ -70,7 +70,7 @@ export async function inspectModel(path: string, options: InspectOptions = {}): 
   }
 }
 
-type Findings = Pick<InspectedModel, 'missing' | 'blackBox' | 'notes' | 'warnings' | 'randomised'>
+type Findings = Pick<InspectedModel, 'missing' | 'blackBox' | 'notes' | 'surrogates' | 'warnings' | 'randomised'>
 
 /** What stands between the model and its gradient, and whether the graph that is differentiated is the model. */
 async function differentiated(
@@ -104,9 +104,11 @@ async function differentiated(
   const simple = await specialise(prepared, engine, 2)
   await using model = await compile(prepared, engine, { batch: 2, threads: 1, losses: [] })
   const { randomised, warnings } = await compare(verifier, model, { space, drawing, precision: prepared.precision })
+  const replaced = surrogates === 'on' ? surrogateNotes(simple) : []
   return {
     missing: withoutGradient(simple, surrogates),
-    notes: [...prepared.notes, ...(surrogates === 'on' ? surrogateNotes(simple) : [])],
+    notes: [...prepared.notes, ...replaced],
+    surrogates: replaced,
     warnings,
     randomised,
   }

@@ -49,6 +49,8 @@ export interface ModelFacts {
   readonly inputShape: readonly number[]
   /** What was done to the graph: softmax cut, batch made symbolic, … one sentence each. */
   readonly notes: readonly string[]
+  /** Those of the notes that say which gradients are replaced by what. */
+  readonly surrogates?: readonly string[]
   /** Equal calls of the model may give different answers. */
   readonly randomised?: boolean
   readonly warnings: readonly string[]

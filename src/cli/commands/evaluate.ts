@@ -236,8 +236,8 @@ const usualQueries = 100
 function linesOf(event: EvaluationEvent): string[] {
   if (event.kind === 'notice') return [event.text]
   if (event.kind === 'inspected') {
-    const { engine } = event.model
-    return engine.notice === undefined ? [] : [engine.notice]
+    const { engine, surrogates = [] } = event.model
+    return [...(engine.notice === undefined ? [] : [engine.notice]), ...surrogates.map(text => printable(text))]
   }
   if (event.kind === 'started') {
     const before = event.done > 0 ? [`${grouped(event.done)} of ${grouped(event.total)} samples are there already`] : []
