@@ -30,6 +30,12 @@ export function parseEinsum(equation: string, shapes: readonly Shape[]): Equatio
   return { operands, output: [...(right?.replace('...', wide.join('')) ?? implied(terms, wide))] }
 }
 
+/** The equation with its output written out. Without "->" and with an ellipsis it stays as it is: ranks are needed. */
+export function withOutput(equation: string): string {
+  const text = equation.replaceAll(' ', '')
+  return text.includes('->') || text.includes('...') ? text : `${text}->${implied(text.split(','), [])}`
+}
+
 /** Without "->": the ellipsis, then what occurs once, in alphabetical order. */
 function implied(terms: readonly string[], wide: readonly string[]): string {
   const letters = [...terms.join('').replaceAll('.', '')]

@@ -136,6 +136,12 @@ describe('canonical', () => {
         ['x', 'scale', 'bias'],
       ),
     ],
+    [
+      'Einsum with an implied output',
+      12,
+      [2, 3, 4],
+      one('Einsum', { equation: text('bij, bjk') }, { constants: { k: numbers([2, 4, 2]) } }, ['x', 'k']),
+    ],
     ['Swish', 24, [2, 3], one('Swish', { alpha: float(1.5) })],
     [
       'RMSNormalization',
@@ -714,6 +720,12 @@ describe('typed', () => {
         ['y', { dtype: 'float32', shape: [2, 3] }],
       ]),
     )
+  })
+
+  test('an Einsum with an implied output has a shape', async () => {
+    const nodes = [node('Einsum', ['x', 'x'], ['y'], { equation: text('ij,kj') })]
+    const { types } = await typed(canonical(graphOf({ input: [2, 3], nodes })).graph, engine)
+    expect(types.get('y')).toEqual({ dtype: 'float32', shape: [2, 2] })
   })
 
   test('a shape that depends on the data is refused, by name', async () => {

@@ -1,12 +1,13 @@
 /**
- * Operators that are newer than the canonical opset, and one that inference engines only know as a function, written with
- * other operators of the canonical opset as their definitions say. Source: the function bodies of the ONNX operator specification, opset 24.
+ * Operators that are newer than the canonical opset, and two whose shapes inference engines do not see through, written with
+ * operators of the canonical opset as their definitions say. Source: the function bodies of the ONNX operator specification, opset 24.
  */
 import { RobustlyError } from '../../errors.js'
 import { float32 } from '../../tensor/tensor.js'
+import { withOutput } from '../einsum.js'
 import type { Attribute, Node } from '../graph.js'
 import { Emitter } from './emitter.js'
-import { attributeOf, intAttribute, intsAttribute } from './pass.js'
+import { attributeOf, changed, intAttribute, intsAttribute, textAttribute } from './pass.js'
 import type { StepContext } from './versions.js'
 
 export interface NewerOperator {
@@ -15,6 +16,7 @@ export interface NewerOperator {
 }
 
 export const newerOperators: ReadonlyMap<string, NewerOperator> = new Map([
+  ['Einsum', { since: 12, rewrite: writtenOut }],
   ['GroupNormalization', { since: 21, rewrite: groupNormalization('per channel') }],
   ['Attention', { since: 23, rewrite: attention }],
   ['RMSNormalization', { since: 23, rewrite: rmsNormalization }],
@@ -24,6 +26,12 @@ export const newerOperators: ReadonlyMap<string, NewerOperator> = new Map([
 
 const last = intAttribute(-1)
 const swapHeads: Attribute = intsAttribute([0, 2, 1, 3])
+
+/** An equation that leaves its output to be implied hides the shape from engines. */
+function writtenOut(node: Node): readonly Node[] {
+  const equation = attributeOf(node, 'equation', 'string') ?? ''
+  return [changed(node, { attributes: { equation: textAttribute(withOutput(equation)) } })]
+}
 
 /** y = x sigmoid(α x) */
 function swish(node: Node, context: StepContext): readonly Node[] {
