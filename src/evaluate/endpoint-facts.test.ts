@@ -161,6 +161,20 @@ test('a page, another status, one score: why it cannot be asked', async () => {
   await expect(inspect(server.url)).rejects.toThrow(/web page/)
 })
 
+test('a budget too small to find out anything; an answer that repeats a secret', async () => {
+  const server = await serveModel(robust)
+  await expect(inspect(server.url, { maxQueries: 10 })).rejects.toMatchObject({ code: 'budget-spent', exitCode: 4 })
+  server.fault = ({ response }) => {
+    respond(response, 'who is token-of-somebody')
+    return true
+  }
+  const file = endpointSchema.parse({ protocol: 'v2', allowPrivate: true })
+  const headers = { 'X-Key': 'token-of-somebody' }
+  const { url, access } = splitAccess(server.url, { headers, limits: file, variables: {} })
+  const refused = inspectEndpoint({ url, access, mapping: mappingOf(file) })
+  await expect(refused).rejects.toThrow(/not JSON: "who is \*\*\*"/)
+})
+
 test('any service of JSON, in the shape of the data', async () => {
   const server = await serveModel(robust)
   const description = {

@@ -7,8 +7,8 @@ import { bodyOf, inputPlanOf, openEndpoint } from '../model/endpoint/source.js'
 import { wireOf } from '../model/endpoint/wire.js'
 import { areProbabilities, type ScoreSource } from '../model/score-source.js'
 import { loadEngine } from '../runtime/engine.js'
-import type { Access } from '../runtime/http/access.js'
-import { type Client, openClient } from '../runtime/http/client.js'
+import { type Access, withoutRows, withoutSecrets } from '../runtime/http/access.js'
+import { budgetSpent, type Client, openClient } from '../runtime/http/client.js'
 import { addUsage, type Usage } from '../runtime/http/usage.js'
 import { sizeOf } from '../tensor/tensor.js'
 import { randomSample } from './compare.js'
@@ -49,7 +49,8 @@ export async function inspectEndpoint(options: InspectEndpointOptions): Promise<
     const stated = mapping.protocol === 'v2' ? await metadataOf(client, url, mapping) : statedBy(url, mapping)
     add(client.takeUsage())
     const space = options.space ?? spaceOfEndpoint(stated)
-    const probe = await probed(stated, { client, access, space, add })
+    const left = () => withoutRows(access, usage?.rows ?? 0)
+    const probe = await probed(stated, { client, left, space, add })
     const { endpoint, randomised, warnings, notes, secondsPerAnswer } = probe
     const { kind, version, notice } = engine
     return {
@@ -66,6 +67,10 @@ export async function inspectEndpoint(options: InspectEndpointOptions): Promise<
       secondsPerAnswer,
       usage: usage!,
     }
+  } catch (error) {
+    if (!(error instanceof RobustlyError)) throw error
+    const { code, message, hint } = error
+    throw new RobustlyError(code, withoutSecrets(message, access), hint === undefined ? {} : { hint })
   } finally {
     client.close()
   }
@@ -82,7 +87,8 @@ export function identityOf(url: string, mapping: Mapping): string {
 
 interface Probing {
   readonly client: Client
-  readonly access: Access
+  /** The access with what is left of its budget. */
+  readonly left: () => Access
   readonly space: DataSpace
   readonly add: (usage: Usage | undefined) => void
 }
@@ -96,18 +102,19 @@ interface Probe {
 }
 
 /** Asks about random samples: one row twice, then a full request. */
-async function probed(stated: StatedEndpoint, { client, access, space, add }: Probing): Promise<Probe> {
+async function probed(stated: StatedEndpoint, { client, left, space, add }: Probing): Promise<Probe> {
   const notes: string[] = []
   const warnings: string[] = []
   const { wished, ...rest } = stated
   const sample = randomSample(space.sampleShape, 0)
   const milliseconds: number[] = []
   const ask = async (endpoint: Endpoint, samples: Float32Array): Promise<Float32Array | string> => {
-    await using source: ScoreSource = openEndpoint(endpoint, { access, space })
+    await using source: ScoreSource = openEndpoint(endpoint, { access: left(), space })
     const scores = await source.scores(samples)
     add(source.takeUsage?.())
     const account = source.account?.(0)
     milliseconds.push(account?.milliseconds ?? 0)
+    if (account?.problem?.includes(budgetSpent)) throw unanswered(stated.url, account.problem)
     return account?.problem ?? scores
   }
   // Nobody knows the classes yet: an answer to one row tells them.

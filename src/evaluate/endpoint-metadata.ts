@@ -5,7 +5,7 @@ import { at } from '../model/endpoint/path.js'
 import { datatypes, type Endpoint, type Mapping } from '../model/endpoint/schema.js'
 import { parsed } from '../model/endpoint/wire.js'
 import { printable } from '../printable.js'
-import type { Client } from '../runtime/http/client.js'
+import { budgetSpent, type Client } from '../runtime/http/client.js'
 
 /** Rows of a request where neither the service nor anybody else says how many. */
 const usualRows = 8
@@ -119,7 +119,13 @@ export function spaceOfEndpoint({ inputShape, url }: StatedEndpoint): DataSpace 
   return { sampleShape: shape as number[], dataLayout: none, modelLayout: none, mean: none, std: none }
 }
 
+/** Why an endpoint cannot be evaluated at all, and what to do about it. */
 export function unanswered(url: string, problem: string): RobustlyError {
+  if (problem.includes(budgetSpent)) {
+    return new RobustlyError('budget-spent', `${budgetSpent} before it is known what ${url} is`, {
+      hint: 'Give a larger --query-budget.',
+    })
+  }
   return new RobustlyError('endpoint-failed', `${url} cannot be asked: ${problem}`, {
     hint: /which is not asked/.test(problem)
       ? 'Addresses of this machine and of private networks are asked with --allow-private only.'

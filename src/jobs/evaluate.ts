@@ -18,6 +18,7 @@ import { printable } from '../printable.js'
 import { buildResult } from '../report/result.js'
 import type { Result } from '../report/schema.js'
 import type { Client } from '../runtime/channel.js'
+import { withoutRows } from '../runtime/http/access.js'
 import { addUsage, type Usage } from '../runtime/http/usage.js'
 import { float32 } from '../tensor/tensor.js'
 import { cleanGate } from './clean-gate.js'
@@ -231,9 +232,7 @@ async function fill(folder: RunFolder, { spec, dataset, emit, options, watch, ch
 
 /** The plan with what is left of the query budget. */
 function planWithin(plan: WorkerPlan, usage: Usage | undefined): WorkerPlan {
-  const { access } = plan
-  if (access === undefined || access.maxQueries === null) return plan
-  return { ...plan, access: { ...access, maxQueries: Math.max(0, access.maxQueries - (usage?.rows ?? 0)) } }
+  return plan.access === undefined ? plan : { ...plan, access: withoutRows(plan.access, usage?.rows ?? 0) }
 }
 
 function budgetSpent({ access }: WorkerPlan): RobustlyError {

@@ -1,5 +1,5 @@
 /** An endpoint as a source of scores: batches become requests that are under way at once. */
-import type { Access } from '../../runtime/http/access.js'
+import { type Access, withoutSecrets } from '../../runtime/http/access.js'
 import { openClient, type Surroundings } from '../../runtime/http/client.js'
 import { sizeOf } from '../../tensor/tensor.js'
 import type { RowAccount } from '../batch-model.js'
@@ -24,6 +24,7 @@ export function openEndpoint(
   const features = sizeOf(plan.inputShape)
   let accounts: RowAccount[] = []
   let requests = 0
+  let unusable = 0
   let seconds = 0
 
   /** Rows first … end - 1 in one request, of which some may be repetitions. */
@@ -43,7 +44,8 @@ export function openEndpoint(
     const reply = await client.ask({ method: wire.method, url: wire.url, body, rows: sent })
     const expected = { kind: endpoint.kind, count: sent, classes, classNames: endpoint.classNames }
     const scores = 'text' in reply ? wire.decode(reply.text, expected) : reply.problem
-    const problem = typeof scores === 'string' ? `the endpoint failed: ${scores}` : undefined
+    const problem = typeof scores === 'string' ? `the endpoint failed: ${withoutSecrets(scores, access)}` : undefined
+    if ('text' in reply && problem !== undefined) unusable++
     const { tries, milliseconds } = reply
     for (let row = first; row < end; row++) {
       accounts[row] = { problem, tries, milliseconds, request: number }
@@ -70,7 +72,12 @@ export function openEndpoint(
       return scores
     },
     account: row => accounts[row],
-    takeUsage: client.takeUsage,
+    takeUsage() {
+      const usage = client.takeUsage()
+      const errors = usage.errors + unusable
+      unusable = 0
+      return { ...usage, errors }
+    },
     get runtimeSeconds() {
       return seconds
     },

@@ -72,6 +72,16 @@ export function splitAccess(
   return { url: url.href, access: { ...limits, headers: all, query, secrets: kept } }
 }
 
+/** The access after so many rows of its budget were sent. */
+export function withoutRows(access: Access, rows: number): Access {
+  return access.maxQueries === null ? access : { ...access, maxQueries: Math.max(0, access.maxQueries - rows) }
+}
+
+/** A text of the service, or about it, without what gets one in. */
+export function withoutSecrets(text: string, { secrets }: Pick<Access, 'secrets'>): string {
+  return secrets.reduce((clean, secret) => clean.replaceAll(secret, '***'), text)
+}
+
 interface AccessParts {
   readonly headers: Readonly<Record<string, string>>
   readonly limits: ClientLimits

@@ -5,7 +5,7 @@
  * Backoff: M. Brooker, "Exponential backoff and jitter", AWS Architecture Blog, 2015.
  */
 import { printable } from '../../printable.js'
-import type { Access, ClientLimits } from './access.js'
+import { type Access, type ClientLimits, withoutSecrets } from './access.js'
 import type { Resolve } from './address.js'
 import { type Exchange, openExchanger } from './exchange.js'
 import { addUsage, latencyClass, noUsage, type Usage } from './usage.js'
@@ -171,10 +171,6 @@ function wordsOf(text: string): string {
     // Not JSON: as it is.
   }
   return printable(typeof words === 'string' ? words : JSON.stringify(words), wordsKept).trim()
-}
-
-function withoutSecrets(text: string, { secrets }: Access): string {
-  return secrets.reduce((clean, secret) => clean.replaceAll(secret, '***'), text)
 }
 
 /** Milliseconds from `Retry-After`, which holds seconds or a date (RFC 9110, 10.2.3). */
