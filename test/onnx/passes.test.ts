@@ -505,6 +505,11 @@ describe('explicitPads', () => {
   })
 })
 
+function branchOf(op: string): Attribute {
+  const graph = graphOf({ input: [], nodes: [node(op, ['h'], ['z'])], outputs: { z: 'float32' } })
+  return { type: 'graph', value: { ...graph, inputs: [] } }
+}
+
 /** Layers as PyTorch writes them for one sample: constant initial states, both directions joined by a Reshape. */
 function recurrentModels(): (readonly [string, Model])[] {
   const gates = { LSTM: 4, GRU: 3, RNN: 1 }
@@ -636,6 +641,19 @@ describe('symbolicBatch', () => {
         nodes: [node('GatherElements', ['x', 'i'], ['g'], { axis: int(2) }), node('Flatten', ['g'], ['y'])],
         constants: { i: int64([2, 0, 1, 1], [1, 2, 2]) },
         outputShape: [1, 4],
+      },
+    ],
+    [
+      'a branch that reads the batch from outside',
+      {
+        input: [1, 2, 3],
+        nodes: [
+          node('Relu', ['x'], ['h']),
+          node('If', ['c'], ['b'], { then_branch: branchOf('Exp'), else_branch: branchOf('Neg') }),
+          node('Reshape', ['b', 'to'], ['y']),
+        ],
+        constants: { c: bool([true], []), to: int64([1, 6]) },
+        outputShape: [1, 6],
       },
     ],
     [

@@ -28,7 +28,7 @@ export class BatchWalk {
   }
 
   rewrite(node: Node): readonly Node[] {
-    const carrier = node.inputs.find(name => this.axes.has(name))
+    const carrier = [...node.inputs, ...outerNames(node)].find(name => this.axes.has(name))
     if (carrier === undefined || node.domain !== '') return [node]
     const axis = this.axes.get(carrier)!
     const rule = carrier === node.inputs[0] || anywhere.has(node.op) ? batchRules.get(node.op) : undefined
@@ -174,4 +174,11 @@ export class BatchWalk {
     }
     return this.#batchSize
   }
+}
+
+/** What the bodies of control flow read, from outside among others. */
+function outerNames(node: Node): Iterable<string> {
+  const names = new Set<string>()
+  for (const attribute of node.attributes.values()) if (attribute.type === 'graph') namesOf(attribute.value, names)
+  return names
 }
