@@ -7,6 +7,7 @@ import { applyInputPlan, type DataSpace, planInput } from '../model/data-space.j
 import type { ScoreSource } from '../model/score-source.js'
 import { encodeModel, type ModelFunction } from '../onnx/codec/index.js'
 import type { Graph, ValueInfo } from '../onnx/graph.js'
+import { mixesSamples } from '../onnx/passes/quantization.js'
 import { type ScoredGraph, scoresOf } from '../onnx/passes/scores.js'
 import type { Engine } from '../runtime/engine.js'
 import { elementsFor, isNumberType, type NumberType, toFloat32, writeFloats } from '../tensor/convert.js'
@@ -145,7 +146,8 @@ export async function openVerifier(
         },
       )
     }
-    if (fixed === undefined && rows > 1 && !(await takesBatches(scores, rows, space))) fixed = 1
+    if (fixed === undefined && rows > 1 && (mixesSamples(model.graph) || !(await takesBatches(scores, rows, space))))
+      fixed = 1
     return {
       classes,
       scores,

@@ -3,6 +3,9 @@ import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { openDataset } from '../../src/data/dataset.js'
 import { inspectModel } from '../../src/evaluate/facts.js'
+import { openVerifier } from '../../src/evaluate/verify.js'
+import { loadEngine } from '../../src/runtime/engine.js'
+import { readModelFile } from '../../src/runtime/files.js'
 import { asset, mnist } from '../support/assets.js'
 import { attacked } from '../support/attacked.js'
 
@@ -40,6 +43,16 @@ it.skipIf(halves === undefined)('SqueezeNet in half precision, from input to out
   expect([...missing]).toEqual([])
   expect(warnings).toEqual([])
   expect(classes).toBe(1000)
+})
+
+it('a model that finds its ranges itself answers one sample at a time, whatever stands beside it', async () => {
+  const file = await readModelFile(`${folder}mnist-cnn-int8-dynamic.onnx`)
+  await using verifier = await openVerifier(await loadEngine(), file, space, { threads: 1, rows: 4 })
+  const inputs = (await samples()).slice(0, 4).map(({ input }, i) => input.map(value => value * (i + 1)))
+  const together = await verifier.scores(Float32Array.from(inputs.flatMap(input => [...input])))
+  for (const [i, input] of inputs.entries()) {
+    expect([...together.subarray(10 * i, 10 * i + 10)]).toEqual([...(await verifier.scores(input))])
+  }
 })
 
 describe.each(rows)('$file', ({ file, says }) => {

@@ -18,6 +18,11 @@ export function hasQuantised(graph: Graph): boolean {
   return graph.nodes.some(isQuantised)
 }
 
+/** Whether a sample's answer depends on the samples beside it: ranges are found over all of a tensor. */
+export function mixesSamples(graph: Graph): boolean {
+  return graph.nodes.some(({ op }) => op.startsWith('DynamicQuantize'))
+}
+
 /** The same function in floating point. Values get new names; nodes keep theirs. A graph without quantised operators comes back as it is. */
 export function floatingPoint(graph: TypedGraph): TypedGraph {
   if (!hasQuantised(graph)) return graph
