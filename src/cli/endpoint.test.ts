@@ -1,13 +1,16 @@
 /** The command line on endpoints: a real process that asks a real server. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { mnist } from '../../test/support/assets.js'
 import { cli, temporaryFolder } from '../../test/support/digits.js'
 import { serveModel } from '../../test/support/model-server.js'
 import { runProgram } from './program.js'
 
 const robust = 'examples/models/mnist-mlp.onnx'
+
+// Several command lines one after the other, each with worker processes, on machines that may be busy.
+vi.setConfig({ testTimeout: 240_000 })
 const few = [
   '--data',
   mnist,

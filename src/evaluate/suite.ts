@@ -65,7 +65,7 @@ export const suites: ReadonlyMap<string, Suite> = new Map<string, Suite>([
       description: 'for models that can only be asked, by the scores they give',
       complete: false,
       byNorm: true,
-      attacks: [named('square'), named('sign-hunter'), named('sparse-rs'), named('few-pixel')],
+      attacks: [named('square'), named('sparse-rs')],
     },
   ],
   [

@@ -1,7 +1,7 @@
 /** Evaluations of endpoints: a real server that serves the very model file, with and without faults. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { mnist } from '../../test/support/assets.js'
 import { digitModel, temporaryFolder } from '../../test/support/digits.js'
 import { type ModelServer, respond, serveModel } from '../../test/support/model-server.js'
@@ -14,6 +14,9 @@ import { openService, type ServiceParts } from './service.js'
 
 /** A model of any batch. */
 const robust = 'examples/models/mnist-mlp.onnx'
+// Several runs one after the other, each with worker processes, on machines that may be busy.
+vi.setConfig({ testTimeout: 240_000 })
+
 const count = 12
 const quick = { data: mnist, epsilon: '0.05', samples: [0, count] } as const
 /** Requests by which it is found out what an endpoint is, and what its scores are. */
