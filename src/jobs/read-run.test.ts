@@ -8,7 +8,7 @@ import { openDataset } from '../data/dataset.js'
 import { decodeFloats } from '../evaluate/record.js'
 import { renderHtml } from '../report/html/render.js'
 import { evaluate } from './evaluate.js'
-import { readRun } from './read-run.js'
+import { galleryCount, readRun, usualGallery } from './read-run.js'
 import { linesOf, parseRecord } from './records.js'
 
 /** A run of 40 digits in a folder of its own. */
@@ -71,6 +71,14 @@ test('the gallery holds as many as asked for, and does without originals', async
   await expect(readRun(run, { data: other })).rejects.toMatchObject({ code: 'run-mismatch' })
   writeFileSync(data, readFileSync(other))
   expect((await readRun(run)).document.gallery!.withoutOriginals).toContain('not the one that was attacked')
+})
+
+test('as many examples as a page can hold', () => {
+  expect(galleryCount(undefined, 1000, 2000)).toBe(usualGallery.samples)
+  expect(galleryCount(undefined, 1000, usualGallery.characters / 10)).toBe(10)
+  expect(galleryCount(undefined, 1000, 2 * usualGallery.characters)).toBe(1)
+  expect([galleryCount('all', 10_000, 2000), galleryCount(50, 20, 2000)]).toEqual([10_000, 20])
+  expect(() => galleryCount('all', 50_000, 100_000)).toThrow(/would take 5000 MB/)
 })
 
 test('what is no finished run is refused with a reason', async () => {

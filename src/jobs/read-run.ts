@@ -115,7 +115,7 @@ async function galleryOf(
     const classNames = dataset?.classNames
     if (withExample.length === 0 || options.gallery === 'none') return { gallery: null, samples: [], classNames }
     const frame = dataset === undefined ? guessedFrame(result) : frameOfData(dataset, result)
-    const number = countOf(options.gallery, withExample.length, embeddedSize(frame, dataset !== undefined))
+    const number = galleryCount(options.gallery, withExample.length, embeddedSize(frame, dataset !== undefined))
     const rows = spread(withExample.length, number).map(at => withExample[at]!)
     const gallery: Gallery = {
       kind: frame.kind,
@@ -169,9 +169,19 @@ function guessedFrame({ model, threat }: Result): Frame {
   return frameOf(isImage ? 'image' : 'features', shape, { layout: 'CHW', range: threat.box ?? [0, 1] })
 }
 
-function countOf(wanted: ReadRunOptions['gallery'], available: number, characters: number): number {
-  if (wanted === 'all') return available
-  if (typeof wanted === 'number') return Math.min(wanted, available)
+/** A page larger than this opens in no browser, and its text fits into no string. */
+const largestGallery = 300_000_000
+
+/** How many of the adversarial examples are embedded, of so many characters each. Throws `config` for more than a page can hold. */
+export function galleryCount(wanted: ReadRunOptions['gallery'], available: number, characters: number): number {
+  if (wanted === 'all' || typeof wanted === 'number') {
+    const count = wanted === 'all' ? available : Math.min(wanted, available)
+    if (count * characters <= largestGallery) return count
+    const [size, most] = [Math.ceil((count * characters) / 1e6), Math.floor(largestGallery / characters)]
+    throw new RobustlyError('config', `a gallery of ${count} adversarial examples would take ${size} MB`, {
+      hint: `Ask for at most ${most} with --gallery.`,
+    })
+  }
   const fitting = Math.max(1, Math.floor(usualGallery.characters / characters))
   return Math.min(available, usualGallery.samples, fitting)
 }
