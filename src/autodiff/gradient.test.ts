@@ -123,6 +123,24 @@ describe('the walk', () => {
     expect([...toInput.initializers.keys()].filter(name => !used.has(name))).toEqual([])
   })
 
+  it('goes through a composition once, whatever its inputs share', () => {
+    // One value as both initial states, which is computed from the sequence too.
+    const build = (shared: boolean) => {
+      const b = new GraphBuilder('layer')
+      const x = b.input('x', 'float32', [2, 1, 2])
+      const state = () => b.tanh(b.reduceSum(x, [0], true))
+      const h = state()
+      const c = shared ? h : state()
+      const weights = [8, 8].map((rows, i) => b.constant(rowTensor({ shape: [1, rows, 2] }, i)))
+      const types = [{ dtype: 'float32', shape: [2, 1, 1, 2] } as const]
+      const [y] = b.emit('LSTM', [x, ...weights, undefined, undefined, h, c], { hidden_size: 2 }, types, ['y'])
+      b.output(y!)
+      return gradientsAt(b.build(), 'y', { x: [0.3, -0.2, 0.5, 0.1] })
+    }
+    const [[shared], [apart]] = [build(true), build(false)]
+    expect(shared).toEqual(apart!.map(value => expect.closeTo(value, 10)))
+  })
+
   it('sums back what was broadcast', () => {
     const { b, x } = vector()
     const matrix = b.constant(float32([1, 2, 3, 4, 5, 6], [2, 3]))
