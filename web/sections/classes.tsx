@@ -2,7 +2,7 @@
 import { rate } from '../../src/evaluate/metrics.js'
 import { type ClassCounts, classCounts } from '../data/derive.js'
 import type { Run } from '../data/report.js'
-import { grouped, percent } from '../data/words.js'
+import { grouped, percent, plural } from '../data/words.js'
 import { EachRun } from '../parts/runs.js'
 import { intervalText, RateBar } from '../parts/share.js'
 import { type DataColumn, DataTable } from '../parts/table.js'
@@ -13,11 +13,14 @@ export const classes: Section = {
   title: 'Class by class',
   shows: ({ runs }) => runs.some(({ records }) => records !== null),
   component: ({ report: { runs } }) => (
-    <EachRun runs={runs.filter(({ records }) => records !== null)}>{run => <Classes run={run} />}</EachRun>
+    <EachRun runs={runs.filter(({ records }) => records !== null)}>
+      {run => <Classes run={run} compact={runs.length > 1} />}
+    </EachRun>
   ),
 }
 
-function Classes({ run }: { readonly run: Run }) {
+/** Side by side there is no room for intervals as text: the thin lines show them. */
+function Classes({ run, compact }: { readonly run: Run; readonly compact: boolean }) {
   const rows = classCounts(run.records!)
   const weakest = rows.reduce((worst, row) => (row.standing / row.count < worst.standing / worst.count ? row : worst))
   const columns: DataColumn<ClassCounts>[] = [
@@ -33,19 +36,24 @@ function Classes({ run }: { readonly run: Run }) {
       cell: row => <RateBar rate={rate(row.standing, row.count)} tone="robust" />,
       order: row => row.standing / row.count,
     },
-    { title: '95 % interval', cell: row => intervalText(rate(row.standing, row.count).interval), numeric: true },
     {
       title: 'Most often taken for',
       cell: ({ mistakenFor }) =>
         mistakenFor === null ? '–' : `${run.className(mistakenFor.label)} (${grouped(mistakenFor.count)})`,
     },
   ]
+  const interval: DataColumn<ClassCounts> = {
+    title: '95 % interval',
+    cell: row => intervalText(rate(row.standing, row.count).interval),
+    numeric: true,
+  }
+  if (!compact) columns.splice(-1, 0, interval)
+  const summary = rows.every(({ standing }) => standing === 0)
+    ? `No ${run.noun} of any class stands.`
+    : `The weakest class is ${run.className(weakest.label)}: ${percent(weakest.standing / weakest.count, 1)} of its ${plural(weakest.count, run.noun)} stand.`
   return (
     <>
-      <p>
-        The weakest class is {run.className(weakest.label)}: {percent(weakest.standing / weakest.count, 1)} of its{' '}
-        {grouped(weakest.count)} {run.noun}s stand. The thin lines are 95 % intervals.
-      </p>
+      <p>{summary} The thin lines are 95 % intervals.</p>
       <DataTable caption={`Accuracy by class, ${run.name}`} columns={columns} rows={rows} />
     </>
   )

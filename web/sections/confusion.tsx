@@ -42,7 +42,7 @@ function Matrix({
     <>
       <p>
         Rows are the true class, columns what the model says under attack. The diagonal counts the {run.noun}s that
-        stand; the darker a cell beside it, the more often that mistake was found.
+        stand; the stronger the colour of a cell beside it, the more often that mistake was found.
       </p>
       <Scroller label={title}>
         <table class="matrix">
