@@ -126,18 +126,7 @@ describe.skipIf(chromiumPath === undefined)('the page', () => {
   ] as const)('axe finds nothing serious, and nothing is wider than the page: %s', async (_, options) => {
     const page = await open([madeUpRun({ count: 120 }), madeUpRun({ count: 120, seed: 2 })], options)
     await page.locator('#gallery canvas').first().waitFor()
-    // The policy of the page forbids scripts; the test asks the debugger to run axe all the same.
-    await page.evaluate(`${axe}\n;undefined`)
-    const found = await page.evaluate(async () => {
-      const { axe } = globalThis as unknown as { axe: { run(): Promise<{ violations: Violation[] }> } }
-      const { violations } = await axe.run()
-      return violations.map(({ id, impact, nodes }) => ({
-        id,
-        impact,
-        nodes: nodes.map(({ html }) => html).slice(0, 3),
-      }))
-    })
-    expect(found.filter(({ impact }) => impact === 'serious' || impact === 'critical')).toEqual([])
+    expect(await seriousFindings(page)).toEqual([])
     const [content, window] = await page.evaluate<[number, number]>(
       '[document.documentElement.scrollWidth, innerWidth]',
     )
@@ -164,6 +153,7 @@ describe.skipIf(chromiumPath === undefined)('the page', () => {
     const first = await title.textContent()
     await page.keyboard.press('ArrowRight')
     await expect.poll(() => title.textContent()).not.toBe(first)
+    expect(await seriousFindings(page)).toEqual([])
     await page.keyboard.press('Escape')
     expect(await page.locator('dialog').count()).toBe(0)
   })
@@ -193,6 +183,18 @@ describe.skipIf(chromiumPath === undefined)('the page', () => {
     )
   })
 })
+
+/** What axe finds that keeps people out. */
+async function seriousFindings(page: Page): Promise<unknown[]> {
+  // The policy of the page forbids scripts; the test asks the debugger to run axe all the same.
+  await page.evaluate(`${axe}\n;undefined`)
+  const found = await page.evaluate(async () => {
+    const { axe } = globalThis as unknown as { axe: { run(): Promise<{ violations: Violation[] }> } }
+    const { violations } = await axe.run()
+    return violations.map(({ id, impact, nodes }) => ({ id, impact, nodes: nodes.map(({ html }) => html).slice(0, 3) }))
+  })
+  return found.filter(({ impact }) => impact === 'serious' || impact === 'critical')
+}
 
 /** Runs in the page: turns the wheel of the gallery for 60 frames, then jumps through the whole of it in 60 more. */
 const scrolled = `async () => {
