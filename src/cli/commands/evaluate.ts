@@ -37,7 +37,7 @@ interface Options extends EndpointOptions {
   std?: number[]
   layout?: 'NCHW' | 'NHWC'
   box?: [number, number] | null
-  surrogates?: 'on' | 'off'
+  surrogateGradients?: 'on' | 'off'
   output?: string[]
   json?: boolean
   run?: string
@@ -117,7 +117,10 @@ function addOptions(command: Command): void {
       parse.box,
     )
     .addOption(
-      new Option('--surrogates <mode>', 'replace gradients that are zero by nature (Sign, Round, …), or refuse')
+      new Option(
+        '--surrogate-gradients <mode>',
+        'replace gradients that are zero by nature (Sign, Round, …), or refuse',
+      )
         .choices(['on', 'off'])
         .default('on'),
     )
@@ -208,7 +211,7 @@ function question(model: string, options: Options) {
     space: { ...(mean && { mean }), ...(std && { std }), ...(layout && { layout }) },
     box: options.box,
     allowHardlinks: options.allowHardlinks,
-    surrogateGradients: options.surrogates,
+    surrogateGradients: options.surrogateGradients,
     run: options.run,
     resume: options.resume,
     force: options.force,

@@ -18,7 +18,7 @@ interface Options extends EndpointOptions {
   layout?: 'NCHW' | 'NHWC'
   engine?: 'native' | 'wasm'
   allowHardlinks?: boolean
-  surrogates?: 'on' | 'off'
+  surrogateGradients?: 'on' | 'off'
   json?: boolean
 }
 
@@ -41,7 +41,7 @@ export const inspect: CommandEntry = {
       .addOption(new Option('--engine <name>', 'which ONNX Runtime').choices(['native', 'wasm']))
       .option('--allow-hardlinks', 'accept external data with several hard links')
       .addOption(
-        new Option('--surrogates <mode>', 'gradients for steps such as Sign and Round')
+        new Option('--surrogate-gradients <mode>', 'gradients for steps such as Sign and Round')
           .choices(['on', 'off'])
           .default('on'),
       )
@@ -54,7 +54,7 @@ export const inspect: CommandEntry = {
 }
 
 async function inspectCommand(path: string | undefined, options: Options, environment: Environment): Promise<number> {
-  const { data, mean, std, layout, engine, allowHardlinks, surrogates } = options
+  const { data, mean, std, layout, engine, allowHardlinks, surrogateGradients } = options
   const space = { ...(mean && { mean }), ...(std && { std }), ...(layout && { layout }) }
   const service = serviceOf(path, options, environment.variables)
   if (service !== undefined) {
@@ -63,7 +63,14 @@ async function inspectCommand(path: string | undefined, options: Options, enviro
     environment.stdout.write(options.json ? `${JSON.stringify(endpoint, null, 2)}\n` : describeEndpoint(endpoint, dim))
     return 0
   }
-  const model = await run(path!, { data, space, engine, allowHardlinks, surrogates, signal: environment.signal })
+  const model = await run(path!, {
+    data,
+    space,
+    engine,
+    allowHardlinks,
+    surrogates: surrogateGradients,
+    signal: environment.signal,
+  })
   environment.stdout.write(options.json ? asJson(model) : describe(model, environment))
   if (model.missing.size === 0 || model.blackBox !== undefined) return 0
   throw new RobustlyError(

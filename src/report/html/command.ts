@@ -23,7 +23,7 @@ export function commandOf(spec: EvaluationSpec, shown: (path: string) => string)
     ...(suite === 'custom' ? planned.map(attack => ['--attack', wordOf(attack)]) : [['--suite', suite]]),
     ...(mode === 'individual' ? [['--individual']] : []),
     ...(draws === undefined ? [] : [['--draws', String(draws)]]),
-    ...(model.surrogates === undefined ? [] : [['--surrogates', model.surrogates]]),
+    ...(model.surrogates === undefined ? [] : [['--surrogate-gradients', model.surrogates]]),
     ['--seed', String(seed)],
   ]
   return words
