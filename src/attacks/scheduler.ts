@@ -101,6 +101,12 @@ interface Desk {
 
 const deskOf = (model: BatchModel): Desk => ({ model, gradient: [], forward: [] })
 
+/**
+ * Searches in flight for each row of a batch. Each waits in one of two queues of up to two models, so with four times a batch of
+ * them one queue always fills a batch; and the more there are, the later they get too few to do so at the end.
+ */
+export const lanesPerRow = 4
+
 const nothing = new Float32Array(0)
 const none: RowLoss = { loss: 'cross-entropy', label: 0 }
 
@@ -111,8 +117,7 @@ export async function schedule(options: SchedulerOptions): Promise<void> {
   const target = deskOf(model)
   const second = surrogate === undefined ? undefined : deskOf(surrogate)
   const desks = second === undefined ? [target] : [target, second]
-  // Each search in flight waits in one of two queues per model, so with so many of them one queue always fills a batch.
-  const lanes = 2 * desks.length * model.batch
+  const lanes = lanesPerRow * model.batch
   let inFlight = 0
 
   for (;;) {

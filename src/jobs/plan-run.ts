@@ -3,7 +3,7 @@ import { RobustlyError } from '../errors.js'
 import type { EvaluationSpec } from '../evaluate/spec.js'
 import type { WorkerPlan } from '../evaluate/worker-api.js'
 import type { Endpoint } from '../model/endpoint/schema.js'
-import { calibrate } from '../runtime/calibrate.js'
+import { batchSizes, calibrate } from '../runtime/calibrate.js'
 import type { Client } from '../runtime/channel.js'
 import { longestAnswer } from '../runtime/http/client.js'
 import { thisMachine } from '../runtime/machine.js'
@@ -78,7 +78,9 @@ export async function chooseRun(
       return footprintFactor * bytes
     },
   }
-  const options = batch === undefined ? {} : { batches: [batch] }
+  // A batch that the samples of a process cannot fill wastes the rest of its rows.
+  const fillable = batchSizes.filter((size, at) => at === 0 || size * (processes ?? cores) <= samples)
+  const options = { batches: batch === undefined ? fillable : [batch] }
   const found = await calibrate(measure, { ...machine, cores }, footprint, options)
   const count = processes ?? found.processes
   return {

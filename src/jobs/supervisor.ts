@@ -4,6 +4,7 @@
  * own, and for a group that fails again a third one, sample by sample: a poisonous sample takes no others along. What fails
  * alone is given up with the reason.
  */
+import { lanesPerRow } from '../attacks/scheduler.js'
 import { RobustlyError } from '../errors.js'
 import type { DecisionCost } from '../evaluate/costs.js'
 import type { SampleRecord } from '../evaluate/record.js'
@@ -133,7 +134,7 @@ export async function supervise(options: SuperviseOptions): Promise<void> {
     function give({ start, end }: Task): void {
       client.call('add', { start, end }).catch(() => {}) // a lost worker shows in `run`
     }
-    /** Keeps lanes full: a whole batch and a task more, or near the end a fair share. A retried task stays alone. */
+    /** Keeps lanes full and a task more, or near the end a fair share. A retried task stays alone. */
     function refill(): void {
       for (let has = waiting(); !closed && has < enough(has); has = waiting()) {
         if ([...held.keys()].some(task => task.tries > 0)) return
@@ -148,7 +149,7 @@ export async function supervise(options: SuperviseOptions): Promise<void> {
       }
     }
     function enough(has: number): number {
-      return Math.max(1, Math.min(plan.batch + taskSize, Math.ceil((unassigned + has) / processes)))
+      return Math.max(1, Math.min(lanesPerRow * plan.batch + taskSize, Math.ceil((unassigned + has) / processes)))
     }
     function waiting(): number {
       let sum = 0

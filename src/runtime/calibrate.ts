@@ -38,6 +38,9 @@ export interface CalibrationOptions {
   readonly batches?: readonly number[]
 }
 
+/** Batch sizes that are tried. */
+export const batchSizes = [8, 16, 32, 64, 128] as const
+
 /** A larger batch must be this much faster per sample to be preferred. */
 const worthIt = 0.03
 /** Measuring goes on while batches are not this much slower than the best. */
@@ -55,7 +58,7 @@ export async function calibrate(
   footprint: Footprint,
   options: CalibrationOptions = {},
 ): Promise<Calibration> {
-  const { budgetSeconds = 1.5, clock = () => performance.now() / 1000, batches = [8, 16, 32, 64, 128] } = options
+  const { budgetSeconds = 1.5, clock = () => performance.now() / 1000, batches = batchSizes } = options
   const table: (Plan & { secondsPerSample: number })[] = []
   const start = clock()
   let best = Number.POSITIVE_INFINITY
