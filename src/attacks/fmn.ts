@@ -3,12 +3,12 @@
  * Brendel, Biggio, "Fast minimum-norm adversarial attacks through adaptive norm constraints" (NeurIPS 2021).
  *
  * Differences from the reference implementation (adversarial-library): the projection is exact on ball and box together instead of
- * onto the ball, then clamped; the first radii lie a share of gamma beyond the linearised boundary, for a point on it may never be
+ * one after the other; the first radii lie a share of gamma beyond the linearised boundary, for a point on it may never be
  * misclassified; no starting points; a final refinement.
  */
 import { z } from 'zod'
 import type { NormName } from '../threat/norm.js'
-import { regionOf } from '../threat/threat.js'
+import { norms, regionOf } from '../threat/threat.js'
 import { askGradient, defineAttack } from './attack.js'
 import { dual, lengths } from './boundary.js'
 import { boxOf, farCorner, nearestTo, refine, refinements } from './nearest.js'
@@ -45,12 +45,23 @@ export const fmn = defineAttack({
       radius = Math.min(worst, nextRadius(state))
       const scale = cosine(share, options.stepSize, options.stepSize / 100) / Math.max(lengths.L2(gradient), 1e-12)
       for (let i = 0; i < point.length; i++) point[i] += scale * gradient[i]
+      if (onSphere.has(norm.name)) stretch(point, input, radius)
       norm.project(point, regionOf({ ...threat, epsilon: radius }, input))
     }
     yield* refine(sample, threat, nearest, options.refine)
     return nearest.point
   },
 })
+
+/** In L2 the reference puts every point on the sphere, also those inside: the radius, not the step, says how far to look. */
+const onSphere: ReadonlySet<NormName> = new Set(['L2'])
+
+/** Scales the perturbation to the L2 length `radius`. */
+function stretch(point: Float32Array, input: Float32Array, radius: number): void {
+  const factor = radius / Math.max(norms.L2.distance(point, input), 1e-12)
+  if (!Number.isFinite(factor)) return
+  for (let i = 0; i < point.length; i++) point[i] = input[i] + factor * (point[i] - input[i])
+}
 
 interface State {
   /** Undefined before the first step. */
@@ -67,15 +78,15 @@ interface State {
 
 type Radius = (state: State) => number
 
-/** Shrinks while misclassified, grows while not; before the first misclassified point it leads just beyond the linearised boundary. */
+/** Shrinks while misclassified, grows while not; before the first misclassified point it leads at least just beyond the linearised boundary. */
 const continuous =
   (norm: keyof typeof dual): Radius =>
-  ({ radius = Number.POSITIVE_INFINITY, misclassified, gamma, nearest, loss, gradient, moved }) =>
+  ({ radius, misclassified, gamma, nearest, loss, gradient, moved }) =>
     misclassified
-      ? Math.min(radius * (1 - gamma), nearest)
+      ? Math.min((radius ?? Number.POSITIVE_INFINITY) * (1 - gamma), nearest)
       : Number.isFinite(nearest)
-        ? radius * (1 + gamma)
-        : (moved + Math.abs(loss) / Math.max(lengths[dual[norm]](gradient), 1e-12)) * (1 + gamma)
+        ? (radius ?? nearest) * (1 + gamma)
+        : Math.max(radius ?? 0, moved + Math.abs(loss) / Math.max(lengths[dual[norm]](gradient), 1e-12)) * (1 + gamma)
 
 /** Whole numbers of features, from one. */
 const counting: Radius = ({ radius = 1, misclassified, gamma, nearest }) =>
