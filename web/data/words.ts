@@ -1,5 +1,5 @@
 /** The sentences of the report: what was found, and what the adversary could do, for people who do not know the field. */
-import { rate } from '../../src/evaluate/metrics.js'
+import { rate } from '../../src/evaluate/rate.js'
 import { grouped, percent } from '../../src/report/terminal.js'
 import { isDistanceRun } from './derive.js'
 import type { Run } from './report.js'

@@ -1,5 +1,5 @@
 /** Accuracy class by class: averages hide the class that always breaks. */
-import { rate } from '../../src/evaluate/metrics.js'
+import { rate } from '../../src/evaluate/rate.js'
 import { type ClassCounts, classCounts } from '../data/derive.js'
 import type { Run } from '../data/report.js'
 import { grouped, percent, plural } from '../data/words.js'

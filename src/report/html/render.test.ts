@@ -49,6 +49,10 @@ test('the page holds one policy that lets it load nothing, and no address', () =
   expect(page).not.toMatch(/<(link|script|img)[^>]+(href|src)="(?!data:)/)
 })
 
+test('the page itself stays small: nothing of the program that it does not need comes along', () => {
+  expect(Buffer.byteLength(renderHtml([madeUpRun({ count: 5, withGallery: false })]))).toBeLessThan(400_000)
+})
+
 test('10,000 samples of a suite with four attacks stay below 2 MB without the gallery', () => {
   const attacks = ['apgd-ce', 'apgd-t', 'fab-t', 'square']
   const page = renderHtml([madeUpRun({ count: 10_000, attacks, withGallery: false })])
