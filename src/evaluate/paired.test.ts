@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { randomStream } from '../random.js'
 import { pairedDifference } from './paired.js'
 
 const pair = (onlyFirst: number, onlySecond: number, both = 50, neither = 20) =>
@@ -15,13 +16,39 @@ test('the exact test agrees with closed forms', () => {
   expect(pair(900, 1100).probability).toBeCloseTo(8.48e-6, 7)
 })
 
-test('the interval of Bonett and Price', () => {
-  // n = 100, b = 10, c = 20: p = 11/102 and 21/102.
-  const { difference, interval } = pair(10, 20)
-  expect(difference).toBeCloseTo(0.1, 12)
-  const half = 1.959963984540054 * Math.sqrt((32 / 102 - (10 / 102) ** 2) / 102)
-  expect(interval[0]).toBeCloseTo(10 / 102 - half, 12)
-  expect(interval[1]).toBeCloseTo(10 / 102 + half, 12)
+test('the interval agrees with closed forms', () => {
+  // Nothing differs in n pairs: the rate of pairs that do is at most 1 - 0.005^(1/n).
+  const most = 1 - 0.005 ** (1 / 70)
+  expect(pair(0, 0).interval).toEqual([expect.closeTo(-most, 12), expect.closeTo(most, 12)])
+  // All pairs differ, one way: 1 - 2 * 0.02^(1/n), at least 0.005^(1/n) of them.
+  const { difference, interval } = pair(0, 10, 0, 0)
+  expect(difference).toBe(1)
+  expect(interval).toEqual([expect.closeTo((2 * 0.02 ** (1 / 10) - 1) * 0.005 ** (1 / 10), 12), 1])
+})
+
+test('the interval holds the true difference at least 95 % of the time', () => {
+  const random = randomStream(1, 0, 'paired coverage')
+  for (const [first, second] of [
+    [0.5, 0.49],
+    [0.02, 0.02],
+    [0.01, 0.1],
+    [0.3, 0],
+  ] as const) {
+    for (const count of [12, 60, 400]) {
+      let held = 0
+      for (let time = 0; time < 1000; time++) {
+        const counts = { both: 0, onlyFirst: 0, onlySecond: 0, neither: 0 }
+        for (let at = 0; at < count; at++) {
+          const drawn = random.uniform()
+          counts[drawn < first ? 'onlyFirst' : drawn < first + second ? 'onlySecond' : 'both']++
+        }
+        const [low, high] = pairedDifference(counts).interval
+        if (low <= second - first && second - first <= high) held++
+      }
+      // Two standard errors of the simulation below 95 %.
+      expect(held, `${first} ${second} ${count}`).toBeGreaterThanOrEqual(950 - 2 * Math.sqrt(1000 * 0.05 * 0.95))
+    }
+  }
 })
 
 test('exchanging the two turns the sign and nothing else', () => {

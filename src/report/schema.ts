@@ -12,7 +12,7 @@ const rate = z
     value: z.number().min(0).max(1),
     correct: count,
     count: z.int().min(1),
-    interval: z.tuple([z.number(), z.number()]).describe('95 % confidence interval (Wilson score)'),
+    interval: z.tuple([z.number(), z.number()]).describe('95 % confidence interval (Clopper-Pearson, exact)'),
   })
   .describe('a share of samples: correct / count')
 
