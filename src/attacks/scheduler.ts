@@ -6,6 +6,7 @@
 import { type BatchModel, labelOf, type RowAccount } from '../model/batch-model.js'
 import type { RowLoss } from '../model/losses.js'
 import { randomStream } from '../random.js'
+import { repair } from '../threat/repair.js'
 import { contains, regionOf, type ThreatModel } from '../threat/threat.js'
 import type { Answer, Attack, GradientReply, Proposal, Sample, Steps } from './attack.js'
 import { type RoutedQuery, transferred } from './transfer.js'
@@ -66,8 +67,12 @@ export interface SchedulerOptions {
 
 interface Lane {
   readonly search: Search
+  /** How many searches of the same sample came before it. */
+  readonly stage: number
   readonly steps: Generator<RoutedQuery, Proposal, Answer>
   readonly region: ReturnType<typeof regionOf>
+  /** Where points may be asked about: the region or, for attacks of minimum distance, the box alone. */
+  readonly reach: ReturnType<typeof regionOf>
   readonly queries: QueryCounts
   /** Of a search on a surrogate. */
   readonly transfer: { readonly queries: QueryCounts; fooledSurrogate: boolean } | undefined
@@ -92,18 +97,16 @@ interface Row {
   readonly point: number
 }
 
-/** A model with the rows that wait for it. */
-interface Desk {
+/** Rows that wait for one kind of answer of one model. */
+interface Queue {
   readonly model: BatchModel
-  readonly gradient: Row[]
-  readonly forward: Row[]
+  readonly rows: Row[]
+  run(model: BatchModel, rows: readonly Row[]): Promise<void>
 }
-
-const deskOf = (model: BatchModel): Desk => ({ model, gradient: [], forward: [] })
 
 /**
  * Searches in flight for each row of a batch. Each waits in one of two queues of up to two models, so with four times a batch of
- * them one queue always fills a batch; and the more there are, the later they get too few to do so at the end.
+ * them one queue always fills a batch.
  */
 export const lanesPerRow = 4
 
@@ -114,9 +117,16 @@ const none: RowLoss = { loss: 'cross-entropy', label: 0 }
 export async function schedule(options: SchedulerOptions): Promise<void> {
   const { model, threat, surrogate } = options
   const now = options.now ?? (() => performance.now() / 1000)
-  const target = deskOf(model)
-  const second = surrogate === undefined ? undefined : deskOf(surrogate)
-  const desks = second === undefined ? [target] : [target, second]
+  const queuesOf = (model: BatchModel) => ({
+    gradient: { model, rows: [], run: runGradients } as Queue,
+    forward: { model, rows: [], run: runScores } as Queue,
+  })
+  const target = queuesOf(model)
+  const second = surrogate === undefined ? undefined : queuesOf(surrogate)
+  const queues = [target, ...(second === undefined ? [] : [second])].flatMap(({ gradient, forward }) => [
+    gradient,
+    forward,
+  ])
   const lanes = lanesPerRow * model.batch
   let inFlight = 0
 
@@ -132,23 +142,32 @@ export async function schedule(options: SchedulerOptions): Promise<void> {
       if (await options.more()) continue
       return
     }
-    await runFullest()
+    await runNext()
     await options.batchDone?.()
   }
 
-  async function runFullest(): Promise<void> {
-    const waiting = (desk: Desk) => Math.max(desk.gradient.length, desk.forward.length)
-    const desk = desks.reduce((best, other) => (waiting(other) > waiting(best) ? other : best))
-    const { gradient, forward } = desk
-    if (gradient.length >= forward.length) await runGradients(desk.model, gradient.splice(0, desk.model.batch))
-    else await runScores(desk.model, forward.splice(0, desk.model.batch))
+  /**
+   * Full batches first, of the searches that have come furthest. Where no queue fills one, the searches that are behind: when they
+   * have caught up with the others, they share batches again.
+   */
+  async function runNext(): Promise<void> {
+    const waiting = queues.filter(({ rows }) => rows.length > 0)
+    const full = waiting.filter(({ rows, model }) => rows.length >= model.batch)
+    const front = ({ rows }: Queue) => rows[0].lane.stage
+    const last = ({ rows }: Queue) =>
+      rows.reduce((least, { lane }) => Math.min(least, lane.stage), Number.POSITIVE_INFINITY)
+    const { model, rows, run } =
+      full.length > 0
+        ? full.reduce((best, other) => (front(other) > front(best) ? other : best))
+        : waiting.reduce((best, other) => (last(other) < last(best) ? other : best))
+    await run(model, rows.splice(0, model.batch))
   }
 
   /** Starts a search, and the ones that follow it on the same sample, until one has a query. */
-  async function begin(first: Search): Promise<void> {
+  async function begin(first: Search, stage = 0): Promise<void> {
     let search: Search | undefined = first
-    while (search !== undefined) {
-      const lane = open(search)
+    for (let at = stage; search !== undefined; at++) {
+      const lane = open(search, at)
       const step = lane.steps.next([])
       if (!step.done) {
         enqueue(lane, step.value)
@@ -159,7 +178,7 @@ export async function schedule(options: SchedulerOptions): Promise<void> {
     inFlight--
   }
 
-  function open(search: Search): Lane {
+  function open(search: Search, stage: number): Lane {
     const { sample, attack } = search
     const random = (restart: number) => randomStream(options.seed, sample.index, attack.name, restart)
     const own = attack.search(sample, threat, search.options, random, search.prepared) as Steps<'gradients'>
@@ -167,10 +186,14 @@ export async function schedule(options: SchedulerOptions): Promise<void> {
       second !== undefined && attack.access === 'gradients'
         ? { queries: { forward: 0, gradient: 0 }, fooledSurrogate: false }
         : undefined
+    const region = regionOf(threat, sample.input)
+    const anywhere = threat.constraints !== undefined && attack.kind === 'minimum'
     return {
       search,
+      stage,
       steps: transfer === undefined ? own : transferred(own, attack, sample, threat, transfer),
-      region: regionOf(threat, sample.input),
+      region,
+      reach: anywhere ? regionOf({ ...threat, epsilon: Number.POSITIVE_INFINITY }, sample.input) : region,
       queries: { forward: 0, gradient: 0 },
       transfer,
       zeroGradients: 0,
@@ -192,15 +215,23 @@ export async function schedule(options: SchedulerOptions): Promise<void> {
         lane.replies[point].gradient = new Float32Array(model.features)
       }
     }
-    const desk = second === undefined || onTarget(lane) ? target : second
-    const queue = query.ask === 'gradients' ? desk.gradient : desk.forward
-    for (let point = 0; point < query.points.length; point++) queue.push({ lane, point })
+    const asked = second === undefined || onTarget(lane) ? target : second
+    const { rows } = query.ask === 'gradients' ? asked.gradient : asked.forward
+    for (let point = 0; point < query.points.length; point++) rows.push({ lane, point })
   }
 
-  function fill(model: BatchModel, rows: readonly Row[]): void {
+  function fill({ inputs, features }: BatchModel, rows: readonly Row[]): void {
     rows.forEach(({ lane, point }, row) => {
-      model.inputs.set(lane.query.points[point], row * model.features)
+      inputs.set(feasible(lane, lane.query.points[point]), row * features)
     })
+  }
+
+  /** What the model is asked in place of the point: itself, or where features have constraints the nearest that keeps them. */
+  function feasible({ reach }: Lane, point: Float32Array): Float32Array {
+    if (threat.constraints === undefined) return point
+    const near = new Float32Array(point.length)
+    repair(threat, reach, point, near)
+    return near
   }
 
   function charge(rows: readonly Row[], seconds: number): void {
@@ -283,7 +314,7 @@ export async function schedule(options: SchedulerOptions): Promise<void> {
     const next = await decision(lane)
     if (next === 'goes on') return
     if (next === undefined) inFlight--
-    else await begin(next)
+    else await begin(next, lane.stage + 1)
   }
 
   async function decision(lane: Lane): Promise<Search | undefined | 'goes on'> {
@@ -310,7 +341,8 @@ export async function schedule(options: SchedulerOptions): Promise<void> {
         if (lane.replies[end].label !== lane.search.sample.label) wrong++
       }
       if (wrong === 0 || 2 * wrong < end - start) continue
-      if (contains(threat, lane.region, point) && (await options.judge(lane.search, point))) return point
+      const asked = feasible(lane, point)
+      if (contains(threat, lane.region, asked) && (await options.judge(lane.search, asked))) return asked
     }
     return undefined
   }
@@ -319,8 +351,9 @@ export async function schedule(options: SchedulerOptions): Promise<void> {
   async function conclude(lane: Lane, proposal: Proposal): Promise<Search | undefined> {
     if (proposal === undefined || options.stop === 'never') return finish(lane, 'exhausted', proposal)
     if (lane.search.attack.kind === 'budget') threat.norm.project(proposal, lane.region)
-    const hit = await options.judge(lane.search, proposal)
-    return finish(lane, hit ? 'hit' : 'exhausted', proposal)
+    const point = feasible(lane, proposal)
+    const hit = await options.judge(lane.search, point)
+    return finish(lane, hit ? 'hit' : 'exhausted', point)
   }
 
   function finish(lane: Lane, status: Outcome['status'], point: Proposal): Search | undefined {

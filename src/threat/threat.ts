@@ -1,5 +1,6 @@
-/** What an adversary may do: a norm, its radius, and the box that valid inputs fill. */
+/** What an adversary may do: a norm, its radius, the box that valid inputs fill, and constraints of features. */
 import { RobustlyError } from '../errors.js'
+import { type Constraints, constrainedBox, holds } from './constraints.js'
 import type { Box, Norm, NormName, Region } from './norm.js'
 import { l0 } from './norms/l0.js'
 import { l1 } from './norms/l1.js'
@@ -14,17 +15,22 @@ export interface ThreatModel {
   /** Epsilon as it was written: `8/255`. */
   readonly epsilonText: string
   readonly box: Box
+  readonly constraints?: Constraints | undefined
 }
 
-export function regionOf(threat: ThreatModel, center: Float32Array): Region {
-  return threat.norm.region(center, threat.epsilon, threat.box)
+export function regionOf({ norm, epsilon, box, constraints }: ThreatModel, center: Float32Array): Region {
+  return norm.region(center, epsilon, constraints === undefined ? box : constrainedBox(constraints, center, box))
 }
 
-/** Whether the point lies in ball and box, in exact arithmetic on its float32 values. NaN never does. */
+/**
+ * Whether the point lies in ball and box and keeps the constraints, in exact arithmetic on its float32 values (linear relations within
+ * their tolerance). NaN never does.
+ */
 export function contains(threat: ThreatModel, region: Region, point: Float32Array): boolean {
   for (let i = 0; i < point.length; i++) {
     if (!(point[i] >= region.low[i] && point[i] <= region.high[i])) return false
   }
+  if (threat.constraints !== undefined && !holds(threat.constraints, point)) return false
   return threat.norm.distance(point, region.center) <= threat.epsilon
 }
 
