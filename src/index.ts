@@ -1,6 +1,7 @@
 /** The public verbs. Re-exports only. */
 export type { Attack } from './attacks/attack.js'
 export { attacks } from './attacks/index.js'
+export { type Config, defineConfig } from './cli/config/define.js'
 export { type Dataset, openDataset } from './data/dataset.js'
 export { type EpochLog, type TrainOptions, type TrainResult, train } from './defend/train.js'
 export { type ErrorCode, exitCodes, RobustlyError } from './errors.js'

@@ -123,7 +123,7 @@ describe('usage and configuration end with exit code 2', () => {
     [['evaluate', 'm.onnx', ...few, '--seed', '-1'], /whole number/],
     [['evaluate', 'm.onnx', ...few, '--box', '1:0'], /LOW:HIGH/],
     [['evaluate', 'm.onnx', ...few, '--memory-limit', '2'], /64MB/],
-    [['evaluate', 'm.onnx', ...few, '-o', 'a.html'], /\.json, \.csv, \.md/],
+    [['evaluate', 'm.onnx', ...few, '-o', 'a.pdf'], /\.json, /],
     [['evaluate', 'm.onnx', ...few, '-o', 'nowhere/a.json'], /does not exist/],
     [['evaluate', 'm.onnx', ...few, '-o', '/tmp/.json/../'], /names no format/],
     [['evaluate', 'm.onnx', ...few, '--resume'], /--run FOLDER/],

@@ -1,9 +1,10 @@
 /** Options of commands that can ask an endpoint; the limits come from the table that the endpoint file uses. */
-import { type Command, InvalidArgumentError } from 'commander'
+import type { Command } from 'commander'
 import { RobustlyError } from '../errors.js'
 import { isAddress, openService, type Service, type ServiceParts } from '../jobs/service.js'
 import { endpointLimits } from '../model/endpoint/schema.js'
-import * as parse from './parse.js'
+import { evaluateOptions, groups } from './config/evaluate-options.js'
+import { attributeOf, type OptionRow, toCommander } from './config/option.js'
 
 export interface EndpointOptions {
   endpoint?: string
@@ -16,35 +17,17 @@ type LimitName = keyof typeof endpointLimits
 
 const limits = Object.entries(endpointLimits) as [LimitName, (typeof endpointLimits)[LimitName]][]
 
-/** `--query-budget <rows>` as commander names it: queryBudget. */
-function nameOf(flag: string): string {
-  return flag.replace(/^--| <.*$/g, '').replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase())
-}
-
+/** The rows of the table of options, for commands that only ask. */
 export function addEndpointOptions(command: Command): void {
-  command
-    .optionsGroup('Endpoints:')
-    .option('--endpoint <file>', 'JSON that describes an endpoint (default: Open Inference Protocol v2)')
-    .option('--rows-per-request <number>', 'samples of one request (default: 8, or what it takes)', parse.whole(1))
-  for (const [, { flag, schema }] of limits) {
-    const described = `${schema.description}${defaultText(schema.parse(undefined))}`
-    if (flag.includes('<')) command.option(flag, described, text => readLimit(schema, text))
-    else command.option(flag, described)
+  command.optionsGroup(groups.endpoints)
+  const rows: readonly OptionRow[] = Object.values(evaluateOptions)
+  for (const row of rows.filter(({ group }) => group === groups.endpoints)) {
+    for (const each of toCommander(row)) command.addOption(each)
   }
 }
 
-function defaultText(value: unknown): string {
-  return value === null || typeof value === 'boolean' ? '' : ` (default: ${String(value)})`
-}
-
-function readLimit(schema: (typeof endpointLimits)[LimitName]['schema'], text: string): unknown {
-  const checked = schema.safeParse(/^\d+(\.\d+)?$/.test(text) ? Number(text) : text)
-  if (checked.success) return checked.data
-  throw new InvalidArgumentError(`${checked.error.issues[0]!.message}.`)
-}
-
 export function endpointParts(options: EndpointOptions): Pick<ServiceParts, 'file' | 'limits' | 'rowsPerRequest'> {
-  const given = limits.map(([name, { flag }]) => [name, options[nameOf(flag)]] as const)
+  const given = limits.map(([name, { flag }]) => [name, options[attributeOf(flag)]] as const)
   return {
     file: options.endpoint,
     limits: Object.fromEntries(given.filter(([, value]) => value !== undefined)),
@@ -72,4 +55,10 @@ export function serviceOf(
     })
   }
   return openService({ ...parts, address: model, variables })
+}
+
+/** User name, password and query of an address are for the one who typed them. */
+export function withoutSecrets(word: string): string {
+  if (!isAddress(word)) return word
+  return word.replace(/\/\/[^/@]*@/, '//***@').replace(/\?.*$/, '?***')
 }

@@ -1,5 +1,6 @@
 /** Option values as people write them. Every reader throws a message that says what was expected. */
 import { InvalidArgumentError } from 'commander'
+import type { z } from 'zod'
 import type { PlannedAttack } from '../evaluate/spec.js'
 import type { NormName } from '../threat/norm.js'
 
@@ -75,6 +76,13 @@ export function attack(text: string, before: readonly PlannedAttack[] = []): Pla
     options.set(pair.slice(0, equals).trim(), scalar(pair.slice(equals + 1).trim()))
   }
   return [...before, { name: name.trim(), options: Object.fromEntries(options) }]
+}
+
+/** What a schema takes, numbers as numbers. */
+export function checked<Value>(schema: z.ZodType<Value>, text: string): Value {
+  const result = schema.safeParse(/^\d+(\.\d+)?$/.test(text) ? Number(text) : text)
+  if (result.success) return result.data
+  throw new InvalidArgumentError(`${result.error.issues[0]!.message}.`)
 }
 
 export function list(text: string, before: readonly string[] = []): string[] {

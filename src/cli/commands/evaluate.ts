@@ -1,58 +1,29 @@
 /** `robustly evaluate`: attack a model on data and report standard and robust accuracy. */
 import { existsSync, statSync } from 'node:fs'
-import { dirname, relative, resolve } from 'node:path'
-import { type Command, Option } from 'commander'
-import { attacks } from '../../attacks/index.js'
+import { dirname, resolve } from 'node:path'
+import type { Command } from 'commander'
 import { RobustlyError } from '../../errors.js'
-import type { PlannedAttack } from '../../evaluate/spec.js'
-import { suites } from '../../evaluate/suite.js'
 import { type EvaluationEvent, evaluate as run } from '../../jobs/evaluate.js'
 import { replaceText } from '../../jobs/files.js'
 import { readRun } from '../../jobs/read-run.js'
-import { isAddress } from '../../jobs/service.js'
 import { printable } from '../../printable.js'
 import { type ReportFormat, reportFormats } from '../../report/index.js'
 import type { Result } from '../../report/schema.js'
 import { quoted } from '../../report/shell.js'
 import { duration, grouped, renderTerminal } from '../../report/terminal.js'
-import type { NormName } from '../../threat/norm.js'
-import { addEndpointOptions, type EndpointOptions, serviceOf } from '../endpoint-options.js'
+import { type EvaluateSettings, endings, evaluateOptions } from '../config/evaluate-options.js'
+import { configNames } from '../config/load.js'
+import { attributeOf, type OptionRow, toCommander, variableOf } from '../config/option.js'
+import { printConfig } from '../config/print.js'
+import { resolveOptions } from '../config/resolve.js'
+import { serviceOf, withoutSecrets } from '../endpoint-options.js'
 import { type Environment, hasColor, hasUnicode, Interrupted } from '../environment.js'
-import * as parse from '../parse.js'
+import { shown } from '../paths.js'
 import { startReporter } from '../progress.js'
 import type { CommandEntry } from './command.js'
 
-interface Options extends EndpointOptions {
-  data: string
-  norm: NormName
-  epsilon: string
-  suite?: string
-  attack?: PlannedAttack[]
-  surrogate?: string[]
-  individual?: boolean
-  samples?: [number, number | undefined]
-  seed: number
-  draws?: number
-  mean?: number[]
-  std?: number[]
-  layout?: 'NCHW' | 'NHWC'
-  box?: [number, number] | null
-  surrogateGradients?: 'on' | 'off'
-  output?: string[]
-  json?: boolean
-  run?: string
-  resume?: boolean
-  force?: boolean
-  processes?: number
-  threads?: number
-  batch?: number
-  engine?: 'native' | 'wasm'
-  requireNative?: boolean
-  memoryLimit?: number
-  timeout: number
-  allowHardlinks?: boolean
-  quiet?: boolean
-}
+/** With what every evaluation needs. */
+type Settings = EvaluateSettings & Required<Pick<EvaluateSettings, 'data' | 'epsilon' | 'norm' | 'seed' | 'timeout'>>
 
 export const evaluate: CommandEntry = {
   name: 'evaluate',
@@ -68,98 +39,70 @@ export const evaluate: CommandEntry = {
   ],
   define(command, act, environment) {
     addOptions(command)
-    command.action((model: string | undefined, options: Options) =>
-      act(() => evaluateCommand(model, options, environment)),
-    )
+    command.action((model: string | undefined) => act(() => configured(model, command, environment)))
   },
 }
 
 function addOptions(command: Command): void {
+  const { model, ...rows } = evaluateOptions
+  command.argument('[model]', model.description)
+  const all: readonly OptionRow[] = Object.values(rows)
+  for (const group of new Set(all.map(row => row.group))) {
+    command.optionsGroup(group)
+    for (const row of all.filter(row => row.group === group)) {
+      for (const each of toCommander(row)) command.addOption(each)
+    }
+  }
   command
-    .argument('[model]', 'the .onnx file, or the address of an endpoint')
-    .optionsGroup('What is asked:')
-    .requiredOption(
-      '--data <path>',
-      '.npz, .npy, IDX files, CIFAR .bin or image folder; :train or :test behind it picks a part',
-    )
-    .addOption(new Option('--norm <name>', 'Linf, L2, L1 or L0').argParser(parse.norm).default('Linf'))
-    .requiredOption('--epsilon <radius>', 'how far an input may be changed, such as 8/255 or 0.3')
-    .option('--suite <name>', `which attacks: ${[...suites.keys()].join(', ')} (default: quick)`)
-    .option(
-      '--attack <name>',
-      `an attack: ${[...attacks.keys()].join(', ')}; with options as name:key=value,…; may be repeated`,
-      parse.attack,
-    )
-    .option(
-      '--surrogate <file>',
-      'a model on which attacks by gradients run in place of this one; may be repeated: then on the mean of their logits',
-      parse.list,
-    )
-    .option(
-      '--individual',
-      'run every attack on every sample (default for attacks of minimum distance: one run then gives all distances)',
-    )
-    .option('--no-individual', 'stop a sample at its first adversarial example')
-    .option('--samples <start:end>', 'which samples (default: all)', parse.range)
-    .addOption(new Option('--seed <number>', 'seed of all random numbers').argParser(parse.whole(0)).default(0))
-    .option(
-      '--draws <number>',
-      'how often a model that draws at random is asked about a point; most must be wrong (default: 100)',
-      parse.whole(1),
-    )
-    .optionsGroup('How data enter the model:')
-    .option('--mean <numbers>', 'subtracted per channel', parse.numbers)
-    .option('--std <numbers>', 'divided by, per channel', parse.numbers)
-    .addOption(new Option('--layout <name>', 'what the model takes').choices(['NCHW', 'NHWC']))
-    .option(
-      '--box <low:high>',
-      'range of valid values, or none (default: 0:1 for images, none for features)',
-      parse.box,
-    )
-    .addOption(
-      new Option(
-        '--surrogate-gradients <mode>',
-        'replace gradients that are zero by nature (Sign, Round, …), or refuse',
-      )
-        .choices(['on', 'off'])
-        .default('on'),
-    )
-    .optionsGroup('Results:')
-    .option('-o, --output <file>', `write ${endings()}; - prints JSON; may be repeated`, parse.list)
-    .option('--json', 'print JSON instead of the table')
-    .option('--run <folder>', 'run folder (default: a new one below runs/)')
-    .option('--resume', 'continue the run in that folder')
-    .option('--force', 'go on although the model is no better than guessing')
-    .optionsGroup('Resources, which never change a result:')
-    .option('--processes <number>', 'worker processes (default: measured)', parse.whole(1))
-    .option('--threads <number>', 'threads of each (default: measured)', parse.whole(1))
-    .option('--batch <rows>', 'rows of one call of the model (default: measured)', parse.whole(1))
-    .option(
-      '--memory-limit <bytes>',
-      'of one worker, such as 2GB (default: its share of 80 % of the machine)',
-      parse.bytes,
-    )
-    .addOption(
-      new Option('--timeout <seconds>', 'a worker without a sign of life for so long is killed')
-        .argParser(parse.seconds)
-        .default(300),
-    )
-    .option('--allow-hardlinks', 'accept external data with several hard links')
-  addEndpointOptions(command)
-  command
-    .optionsGroup('Other:')
-    .addOption(
-      new Option('--engine <name>', 'which ONNX Runtime; they round differently (default: native, else wasm)').choices([
-        'native',
-        'wasm',
-      ]),
-    )
-    .option('--require-native', 'fail where the native engine does not load')
-    .option('--quiet', 'no progress')
+    .optionsGroup('Configuration:')
+    .option('--config <file>', `config file (default: ${configNames[0]}, .json, .yaml, … here or above)`)
+    .option('--no-config', 'read no config file')
+    .option('--print-config', 'print every option with where it comes from, and do nothing')
 }
 
-async function evaluateCommand(model: string | undefined, options: Options, environment: Environment): Promise<number> {
-  const outputs = (options.output ?? []).map(checkOutput)
+async function configured(model: string | undefined, command: Command, environment: Environment): Promise<number> {
+  const { config, printConfig: only } = command.opts<{ config: string | boolean; printConfig?: boolean }>()
+  const resolved = await resolveOptions(
+    { ...flagsOf(command), ...(model !== undefined && { model }) },
+    { config: config === true ? undefined : config, variables: environment.variables },
+  )
+  const { settings, notices } = resolved
+  const lines = [...notices, ...(resolved.config === undefined ? [] : [`config file ${shown(resolved.config)}`])]
+  if (!settings.quiet) for (const line of lines) environment.stderr.write(`${printable(line)}\n`)
+  if (only) {
+    environment.stdout.write(printConfig(resolved, { json: settings.json ?? false }))
+    return 0
+  }
+  return await evaluateCommand(complete(settings), environment)
+}
+
+/** What was said on this command line, by the names of the table. */
+function flagsOf(command: Command): EvaluateSettings {
+  const values = command.opts<Record<string, unknown>>()
+  const rows: readonly (readonly [string, OptionRow])[] = Object.entries(evaluateOptions)
+  return Object.fromEntries(
+    rows.flatMap(([name, { flag }]) => {
+      const attribute = flag === undefined ? undefined : attributeOf(flag)
+      const isGiven = attribute !== undefined && command.getOptionValueSource(attribute) === 'cli'
+      return isGiven ? [[name, values[attribute]]] : []
+    }),
+  )
+}
+
+function complete(settings: EvaluateSettings): Settings {
+  const { data, epsilon, norm, seed, timeout } = settings
+  for (const [name, value] of Object.entries({ data, epsilon })) {
+    if (value !== undefined) continue
+    throw new RobustlyError('usage', `${name} is missing`, {
+      hint: `Give --${name}, or ${name} in a config file, or the variable ${variableOf(name)}.`,
+    })
+  }
+  return { ...settings, data: data!, epsilon: epsilon!, norm: norm!, seed: seed!, timeout: timeout! }
+}
+
+async function evaluateCommand(options: Settings, environment: Environment): Promise<number> {
+  const { model } = options
+  const outputs = (options.outputs ?? []).map(checkOutput)
   if (options.resume && options.run === undefined) {
     throw new RobustlyError('usage', '--resume needs the run folder', { hint: 'Add --run FOLDER.' })
   }
@@ -194,7 +137,7 @@ async function evaluateCommand(model: string | undefined, options: Options, envi
   return result.unknown > 0 ? 4 : 0
 }
 
-function question(model: string, options: Options) {
+function question(model: string, options: Settings) {
   const { mean, std, layout } = options
   return {
     model,
@@ -202,8 +145,8 @@ function question(model: string, options: Options) {
     norm: options.norm,
     epsilon: options.epsilon,
     suite: options.suite,
-    attacks: options.attack,
-    surrogateModels: options.surrogate,
+    attacks: options.attacks,
+    surrogateModels: options.surrogates,
     individual: options.individual,
     samples: options.samples,
     seed: options.seed,
@@ -218,7 +161,7 @@ function question(model: string, options: Options) {
   }
 }
 
-function resources(options: Options) {
+function resources(options: Settings) {
   if (options.requireNative && options.engine === 'wasm') {
     throw new RobustlyError('usage', '--require-native and --engine wasm contradict each other')
   }
@@ -267,7 +210,7 @@ function checkOutput(path: string): { path: string; format: ReportFormat } {
   const format =
     path === '-' ? reportFormats[0] : reportFormats.find(({ ending }) => path.toLowerCase().endsWith(ending))
   if (format === undefined) {
-    throw new RobustlyError('usage', `the ending of ${printable(path)} names no format; supported are ${endings()}`)
+    throw new RobustlyError('usage', `the ending of ${printable(path)} names no format; supported are ${endings}`)
   }
   if (path === '-') return { path, format }
   if (existsSync(path) && statSync(path).isDirectory()) {
@@ -277,10 +220,6 @@ function checkOutput(path: string): { path: string; format: ReportFormat } {
     throw new RobustlyError('usage', `the folder of ${printable(path)} does not exist`, { hint: 'Make it first.' })
   }
   return { path, format }
-}
-
-function endings(): string {
-  return reportFormats.map(({ ending }) => ending).join(', ')
 }
 
 function table(result: Result, folder: string, environment: Environment): string {
@@ -293,22 +232,10 @@ function table(result: Result, folder: string, environment: Environment): string
   })
 }
 
-/** Short where the folder lies below the working directory. */
-function shown(folder: string): string {
-  const near = relative(process.cwd(), folder)
-  return near === '' || near.startsWith('..') ? folder : near
-}
-
 function resumeText(folder: string, { argv }: Environment): string {
   const kept = argv.filter(
     (word, at) => word !== '--resume' && word !== '--run' && !word.startsWith('--run=') && argv[at - 1] !== '--run',
   )
   const words = ['robustly', ...kept, '--run', shown(folder), '--resume']
   return `stopped; what is done is kept. To continue:\n  ${words.map(word => quoted(withoutSecrets(word))).join(' ')}`
-}
-
-/** User name, password and query of an address are for the one who typed them. */
-function withoutSecrets(word: string): string {
-  if (!isAddress(word)) return word
-  return word.replace(/\/\/[^/@]*@/, '//***@').replace(/\?.*$/, '?***')
 }

@@ -1,0 +1,31 @@
+/** `--print-config`: every option that has a value, and where it comes from. */
+import { printable } from '../../printable.js'
+import { withoutSecrets } from '../endpoint-options.js'
+import { evaluateOptions } from './evaluate-options.js'
+import type { Resolved } from './resolve.js'
+
+export function printConfig({ settings, origins }: Resolved, { json }: { readonly json: boolean }): string {
+  const values: Readonly<Record<string, unknown>> = settings
+  const entries = Object.keys(evaluateOptions).flatMap(name => {
+    const origin = origins.get(name)
+    return origin === undefined ? [] : [{ name, value: hidden(values[name]), origin }]
+  })
+  if (json) {
+    const named = entries.map(({ name, value, origin }) => [name, { value, origin }])
+    return `${JSON.stringify(Object.fromEntries(named), null, 2)}\n`
+  }
+  const shown = entries.map(({ name, value, origin }) => [name, written(value), origin] as const)
+  const widths = [0, 1].map(at => Math.max(...shown.map(row => row[at]!.length)))
+  return shown
+    .map(
+      ([name, value, origin]) =>
+        `${name.padEnd(widths[0]!)}  ${value.padEnd(Math.min(40, widths[1]!))}  ${printable(origin)}\n`,
+    )
+    .join('')
+}
+
+const hidden = (value: unknown) => (typeof value === 'string' ? withoutSecrets(value) : value)
+
+function written(value: unknown): string {
+  return printable(typeof value === 'string' ? value : JSON.stringify(value))
+}
