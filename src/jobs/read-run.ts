@@ -63,7 +63,8 @@ export async function readRun(folder: string, options: ReadRunOptions = {}): Pro
   return { document, samples }
 }
 
-function readResult(folder: string): Result {
+/** The result of a finished run. Throws `run-unreadable`. */
+export function readResult(folder: string): Result {
   const path = join(folder, 'result.json')
   let text = ''
   try {
@@ -90,7 +91,8 @@ function unreadable(folder: string, why: string, cause?: unknown): RobustlyError
   })
 }
 
-function* recordsOf(folder: string): Generator<SampleRecord> {
+/** The records of a run, one at a time. Throws `run-unreadable` for a line that is none. */
+export function* recordsOf(folder: string): Generator<SampleRecord> {
   for (const { text } of linesOf(join(folder, 'records.jsonl'))) {
     const record = parseRecord(text)
     if (record === undefined) throw unreadable(folder, 'a line of records.jsonl is no record')

@@ -1,9 +1,14 @@
 /** The result as Markdown, for pull requests and summaries. */
 import { printable } from '../printable.js'
+import type { Outcome, Status } from './gate/decide.js'
+import { intervalText, measuredText, outcomeText, statusWords } from './gate/words.js'
 import type { Result } from './schema.js'
 import { duration, grouped, percent, significant } from './terminal.js'
 
-export function renderMarkdown(result: Result): string {
+/** Not shown: whoever writes the comment finds the one of last time by it. */
+export const marker = '<!-- robustly:result -->'
+
+export function renderMarkdown(result: Result, outcomes: readonly Outcome[] = []): string {
   const { model, data, threat, accuracy } = result
   const box = threat.box === null ? 'no box' : `box [${threat.box[0]}, ${threat.box[1]}]`
   const rates = (['standard', 'robust', 'certified'] as const).flatMap(name => {
@@ -20,10 +25,12 @@ export function renderMarkdown(result: Result): string {
   })
   const warnings = result.warnings.map(warning => `- ${escaped(warning)}`)
   return `${[
+    marker,
     `## Robustness of ${escaped(model.file)}`,
     '',
     `${escaped(data.file)}, samples ${data.range[0]} to ${data.range[1] - 1}; ${threat.norm}, epsilon ${escaped(threat.epsilon)}, ${box}; seed ${result.seed}; robustly ${escaped(result.tool.version)}`,
     '',
+    ...requirementLines(outcomes),
     '| accuracy | value | 95 % interval | samples |',
     '| --- | ---: | ---: | ---: |',
     ...rates,
@@ -34,6 +41,24 @@ export function renderMarkdown(result: Result): string {
     ...distanceLines(result),
     ...(warnings.length > 0 ? ['', '**Warnings**', '', ...warnings] : []),
   ].join('\n')}\n`
+}
+
+const signs: Readonly<Record<Status, string>> = { met: '✅', 'not-met': '❌', undecided: '⚠️' }
+
+function requirementLines(outcomes: readonly Outcome[]): string[] {
+  if (outcomes.length === 0) return []
+  const rows = outcomes.map(outcome => {
+    const cells = [outcome.requirement, statusWords[outcome.status], measuredText(outcome), intervalText(outcome)]
+    return `| ${signs[outcome.status]} ${cells.map(escaped).join(' | ')} |`
+  })
+  const missed = outcomes.filter(({ status }) => status !== 'met').map(outcome => `- ${escaped(outcomeText(outcome))}`)
+  return [
+    '| requirement | | measured | 95 % interval |',
+    '| --- | --- | ---: | ---: |',
+    ...rows,
+    '',
+    ...(missed.length === 0 ? [] : [...missed, '']),
+  ]
 }
 
 function distanceLines({ distances }: Result): string[] {
@@ -58,12 +83,14 @@ function distanceLines({ distances }: Result): string[] {
   ]
 }
 
-/** Text from files must not become markup, a link or a mention. */
-function escaped(text: string): string {
+/** Text from files must not become markup, a link, a mention or a reference to an issue. */
+export function escaped(text: string): string {
   return printable(text, 1000)
     .replace(/[\\`*_{}[\]()#+!|~$-]/g, '\\$&')
     .replaceAll('&', '&amp;')
     .replaceAll('<', '&lt;')
     .replaceAll('>', '&gt;')
     .replaceAll('@', '&#64;')
+    .replaceAll('://', '&#58;//')
+    .replace(/\bwww\./gi, '$&&#8203;')
 }
