@@ -14,6 +14,8 @@ export interface Candidate {
   readonly type: 'file' | 'folder'
   /** Split written behind the path: `mnist:train`. */
   readonly split: 'train' | 'test' | undefined
+  /** What is written behind the path of a table: `adult.csv:label=income`. */
+  readonly table: string | undefined
   /** First bytes of a file, at most 16. */
   readonly head: Uint8Array
   /** Names in a folder, at most 2,000 of them. */
@@ -30,33 +32,39 @@ export interface Format {
 
 const entriesLookedAt = 2000
 const splitSuffix = /^(.+):(train|test)$/s
+const tableSuffix = /^(.+\.(?:csv|tsv|parquet)):([a-z]+=.*)$/is
 
 /** Throws `data-unreadable` for a path that is missing, or neither a file nor a folder. */
 export async function describeCandidate(given: string): Promise<Candidate> {
-  const { path, split } = await splitOff(given)
+  const { path, split, table } = await splitOff(given)
   const info = await stat(path).catch(error => {
     throw unreadable(path, error)
   })
   const name = basename(resolve(path))
   const none = { head: new Uint8Array(), entries: [] }
-  if (info.isDirectory()) return { ...none, path, name, type: 'folder', split, entries: await namesIn(path) }
+  if (info.isDirectory()) return { ...none, path, name, type: 'folder', split, table, entries: await namesIn(path) }
   const source = await openSource(path)
   try {
-    return { ...none, path, name, type: 'file', split, head: await source.read(0, Math.min(16, source.size)) }
+    return { ...none, path, name, type: 'file', split, table, head: await source.read(0, Math.min(16, source.size)) }
   } finally {
     await source.close()
   }
 }
 
 /** `mnist:train` is the folder `mnist` unless something is really called `mnist:train`. */
-async function splitOff(given: string): Promise<Pick<Candidate, 'path' | 'split'>> {
-  const match = splitSuffix.exec(given)
-  if (!match) return { path: given, split: undefined }
+async function splitOff(given: string): Promise<Pick<Candidate, 'path' | 'split' | 'table'>> {
+  const match = splitSuffix.exec(given) ?? tableSuffix.exec(given)
+  const whole = { path: given, split: undefined, table: undefined }
+  if (!match) return whole
   const exists = await stat(given).then(
     () => true,
     () => false,
   )
-  return exists ? { path: given, split: undefined } : { path: match[1]!, split: match[2] as 'train' | 'test' }
+  if (exists) return whole
+  const [, path, said] = match
+  return said === 'train' || said === 'test'
+    ? { path: path!, split: said, table: undefined }
+    : { path: path!, split: undefined, table: said }
 }
 
 async function namesIn(path: string): Promise<string[]> {

@@ -6,6 +6,7 @@
 import type { Shape } from '../tensor/tensor.js'
 import { describeCandidate, noFormat } from './candidate.js'
 import { formats } from './index.js'
+import { parseTableOptions, type TableOptions } from './table.js'
 
 export { checkLabels } from './checks.js'
 
@@ -31,11 +32,14 @@ export interface Dataset {
   readonly layout: 'CHW' | 'HWC' | undefined
   /** Name of each class by its label, where the data have names. */
   readonly classNames: readonly string[] | undefined
+  /** Name of each feature of a sample, where the data have names. */
+  readonly featureNames?: readonly string[] | undefined
   /** Library and version that turned compressed pictures into pixels, when the result can depend on it (JPEG, WebP). */
   readonly decoder: string | undefined
   /**
    * Lowercase hex SHA-256 of what is read: of the file itself when it is a single file; otherwise of the lines
-   * `<sha256 of the file>  <relative name>\n` in the order of the names, which is what `sha256sum` prints.
+   * `<sha256 of the file>  <relative name>\n` in the order of the names, which is what `sha256sum` prints. Of a table with
+   * options, of the line `<sha256 of the file>  <options>\n`.
    */
   hash(): Promise<string>
   /** Samples `start` (inclusive) to `end` (exclusive). Concurrent reads are allowed. */
@@ -58,6 +62,8 @@ export interface Limits {
   readonly entries: number
   /** Files below an image folder. */
   readonly files: number
+  /** Cells of a table, which is held in memory. */
+  readonly tableCells: number
 }
 
 export const defaultLimits: Limits = {
@@ -67,6 +73,7 @@ export const defaultLimits: Limits = {
   fortranBytes: 2 ** 30,
   entries: 10_000,
   files: 1_000_000,
+  tableCells: 2 ** 27,
 }
 
 export interface OpenOptions {
@@ -84,6 +91,8 @@ export interface OpenOptions {
   readonly cifar?: 'cifar10' | 'cifar100' | 'cifar100-coarse'
   /** Look at the header of every picture of a folder on opening (default true); worker processes skip it. */
   readonly verify?: boolean
+  /** Which columns of a table (`.csv`, `.parquet`) are what. `PATH:label=NAME,…` says the same. */
+  readonly table?: TableOptions
   readonly limits?: Partial<Limits>
 }
 
@@ -100,6 +109,7 @@ export async function openDataset(path: string, options: OpenOptions = {}): Prom
   const readerOptions: ReaderOptions = {
     ...options,
     split: candidate.split ?? options.split,
+    ...(candidate.table !== undefined && { table: parseTableOptions(candidate.table) }),
     limits: { ...defaultLimits, ...options.limits },
   }
   const format = formats.find(each => each.matches(candidate))

@@ -9,6 +9,7 @@ import { RobustlyError } from '../errors.js'
 import { type BatchModel, labelOf } from '../model/batch-model.js'
 import type { DataSpace } from '../model/data-space.js'
 import { loadEngine } from '../runtime/engine.js'
+import { compileConstraints, violationOf } from '../threat/constraints.js'
 import { norms, type ThreatModel } from '../threat/threat.js'
 import { startLedger, watched } from './costs.js'
 import { vote } from './draws.js'
@@ -52,7 +53,9 @@ interface Found {
 
 export function threatFrom(spec: ThreatSpec): ThreatModel {
   const [low, high] = spec.box ?? [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY]
-  return { norm: norms[spec.norm], epsilon: spec.epsilon, epsilonText: spec.epsilonText, box: { low, high } }
+  const constraints = spec.constraints && compileConstraints(spec.constraints)
+  const { norm, epsilon, epsilonText } = spec
+  return { norm: norms[norm], epsilon, epsilonText, box: { low, high }, constraints }
 }
 
 export function spaceOf(
@@ -63,6 +66,8 @@ export function spaceOf(
     sampleShape: data.sampleShape,
     dataLayout: data.layout,
     modelLayout: spec.layout,
+    scale: spec.scale,
+    channels: spec.channels,
     mean: spec.mean,
     std: spec.std,
   }
@@ -134,7 +139,11 @@ async function evaluatorOver(
       }
       if (journey.prediction < 0) options.record(unknown(journey, asked.problem ?? notFinite))
       else if (journey.prediction !== journey.label) options.record(misclassified(journey))
-      else ready.push(journey)
+      else {
+        const violated = threat.constraints && violationOf(threat.constraints, input)
+        if (violated === undefined) ready.push(journey)
+        else options.record(unknown(journey, `the sample itself violates the constraints: ${violated}`))
+      }
       if (performance.now() - reported > reportEvery) report()
     }
   }

@@ -1,5 +1,6 @@
 /** What an evaluation is asked to do, as plain data: it travels to worker processes and is kept in the run folder. */
 import type { Endpoint } from '../model/endpoint/schema.js'
+import type { ConstraintSpec } from '../threat/constraints.js'
 import type { NormName } from '../threat/norm.js'
 
 export interface EvaluationSpec {
@@ -47,8 +48,15 @@ export interface DataSpec {
   readonly space: DataSpace
 }
 
-/** How a sample of the data becomes an input of the model: transposed to the layout, then (x - mean) / std per channel. */
+/**
+ * How a sample of the data becomes an input of the model: times scale, then (x - mean) / std per channel of the data, channels in the
+ * model's order, transposed to the layout.
+ */
 export interface DataSpace {
+  /** Every value is multiplied by it: 255 for models that take pixels from 0 to 255. */
+  readonly scale?: number
+  /** Order in which the model takes the three colours; data are RGB. Default rgb. */
+  readonly channels?: 'rgb' | 'bgr'
   /** One number, or one per channel; absent: nothing is done. */
   readonly mean?: readonly number[]
   readonly std?: readonly number[]
@@ -62,6 +70,8 @@ export interface ThreatSpec {
   readonly epsilonText: string
   /** null: unbounded. */
   readonly box: readonly [number, number] | null
+  /** What changes of features must keep. */
+  readonly constraints?: ConstraintSpec
 }
 
 export interface PlannedAttack {

@@ -6,6 +6,7 @@ import { RobustlyError } from '../errors.js'
 import type { EvaluationSpec } from '../evaluate/spec.js'
 import { settledSchema } from '../model/endpoint/schema.js'
 import { printable } from '../printable.js'
+import { constraintSpecSchema } from '../threat/constraints-file.js'
 import { fileProblem } from './files.js'
 
 const numbers = z.array(z.number())
@@ -32,6 +33,8 @@ const specSchema = z.object({
       mean: numbers.optional(),
       std: numbers.optional(),
       layout: z.enum(['NCHW', 'NHWC']).optional(),
+      scale: z.number().optional(),
+      channels: z.enum(['rgb', 'bgr']).optional(),
     }),
   }),
   threat: z.object({
@@ -39,6 +42,7 @@ const specSchema = z.object({
     epsilon: z.number().min(0),
     epsilonText: z.string(),
     box: z.tuple([z.number(), z.number()]).nullable(),
+    constraints: constraintSpecSchema.optional(),
   }),
   suite: z.string(),
   attacks: z.array(z.object({ name: z.string(), options: z.unknown() })),
@@ -103,9 +107,12 @@ const identity: readonly (readonly [string, (spec: EvaluationSpec) => unknown])[
   ['mean', spec => spec.data.space.mean ?? null],
   ['std', spec => spec.data.space.std ?? null],
   ['layout', spec => spec.data.space.layout ?? null],
+  ['scale', spec => spec.data.space.scale ?? 1],
+  ['channels', spec => spec.data.space.channels ?? 'rgb'],
   ['norm', spec => spec.threat.norm],
   ['epsilon', spec => spec.threat.epsilonText],
   ['box', spec => spec.threat.box],
+  ['constraints', spec => spec.threat.constraints ?? null],
   ['suite', spec => spec.suite],
   ['attacks', spec => spec.attacks],
   ['individual', spec => spec.mode === 'individual'],

@@ -1,5 +1,6 @@
 /** From what people ask (paths, names, texts) to the specification of an evaluation, everything checked. */
-import { resolve } from 'node:path'
+import { readFileSync, statSync } from 'node:fs'
+import { basename, resolve } from 'node:path'
 import { attacks as attackTable } from '../attacks/index.js'
 import type { Dataset } from '../data/dataset.js'
 import { RobustlyError } from '../errors.js'
@@ -8,8 +9,13 @@ import type { DataSpace, EvaluationSpec, PlannedAttack } from '../evaluate/spec.
 import { planAttacks, suiteNamed, suites } from '../evaluate/suite.js'
 import type { ModelFacts } from '../evaluate/worker-api.js'
 import type { Endpoint, Kind } from '../model/endpoint/schema.js'
+import { printable } from '../printable.js'
+import { sizeOf } from '../tensor/tensor.js'
+import type { ConstraintSpec } from '../threat/constraints.js'
+import { readConstraints } from '../threat/constraints-file.js'
 import type { NormName } from '../threat/norm.js'
 import { parseEpsilon } from '../threat/threat.js'
+import { fileProblem } from './files.js'
 
 /** What decides the result of an evaluation. */
 export interface Question {
@@ -42,6 +48,8 @@ export interface Question {
   readonly space?: DataSpace | undefined
   /** Range of valid values; null: unbounded. Default: [0, 1] for images, unbounded for features. */
   readonly box?: readonly [number, number] | null | undefined
+  /** Path of a JSON file with constraints of features. */
+  readonly constraints?: string | undefined
   readonly allowHardlinks?: boolean | undefined
   /** What to do where the model's gradient is zero by nature; default on. */
   readonly surrogateGradients?: 'on' | 'off' | undefined
@@ -75,7 +83,13 @@ export function planEvaluation(
     throw new RobustlyError('config', `the seed is ${seed}, expected a whole number of zero or more`)
   }
   return {
-    threat: { norm, epsilon: parseEpsilon(question.epsilon), epsilonText: question.epsilon.trim(), box },
+    threat: {
+      norm,
+      epsilon: parseEpsilon(question.epsilon),
+      epsilonText: question.epsilon.trim(),
+      box,
+      ...(question.constraints !== undefined && { constraints: constraintsIn(question.constraints, dataset) }),
+    },
     suite,
     attacks: planned,
     mode: (question.individual ?? measuresDistances(suite, planned)) ? 'individual' : 'cascade',
@@ -178,6 +192,19 @@ function checkSurrogates({ surrogateModels = [] }: Question, suite: string, plan
       hint: 'Add an attack by gradients made for transfer, such as --attack mi-fgsm.',
     })
   }
+}
+
+const largestConstraints = 16 * 2 ** 20
+
+function constraintsIn(path: string, { sampleShape, featureNames }: Dataset): ConstraintSpec {
+  let text: string
+  try {
+    if (statSync(path).size > largestConstraints) throw new Error('it is too large')
+    text = readFileSync(path, 'utf8')
+  } catch (error) {
+    throw new RobustlyError('config', `cannot read the constraints ${printable(path)}: ${fileProblem(error)}`)
+  }
+  return readConstraints(text, { count: sizeOf(sampleShape), names: featureNames }, basename(path))
 }
 
 function rangeOf(samples: Question['samples'], { count, name }: Dataset): readonly [number, number] {

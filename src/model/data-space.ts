@@ -17,14 +17,21 @@ export interface DataSpace {
   readonly dataLayout: 'CHW' | 'HWC' | undefined
   /** Layout that the model wants; undefined: as the data come. */
   readonly modelLayout: 'NCHW' | 'NHWC' | undefined
+  /** Every value is multiplied by it. */
+  readonly scale?: number | undefined
+  /** `bgr`: the three colours are taken in reverse order. */
+  readonly channels?: 'rgb' | 'bgr' | undefined
   /** One number, or one per channel (or per feature). */
   readonly mean: readonly number[] | undefined
   readonly std: readonly number[] | undefined
 }
 
-/** The plan from data to model: per-feature constants, a permutation of axes, the final shape. */
+/** The plan from data to model: per-feature constants, colours in reverse, a permutation of axes, the final shape. */
 export interface InputPlan {
   readonly sampleShape: Shape
+  readonly scale: number | undefined
+  /** Axis of the sample whose order is reversed. */
+  readonly reversed: number | undefined
   /** Subtracted from and then divided into each feature, in the order of the data; undefined: nothing is done. */
   readonly mean: Float32Array | undefined
   readonly std: Float32Array | undefined
@@ -43,6 +50,8 @@ export function planInput(space: DataSpace, input: ValueInfo): InputPlan {
   const arranged = permutation === undefined ? space.sampleShape : permutation.map(axis => space.sampleShape[axis])
   return {
     sampleShape: space.sampleShape,
+    scale: scaleOf(space),
+    reversed: space.channels === 'bgr' ? colourAxis(space) : undefined,
     mean: perFeature(space, 'mean'),
     std: perFeature(space, 'std'),
     permutation,
@@ -59,6 +68,17 @@ function permutationOf({ dataLayout, modelLayout, sampleShape }: DataSpace): num
     )
   }
   return modelLayout === 'NHWC' ? [1, 2, 0] : [2, 0, 1]
+}
+
+function scaleOf({ scale }: DataSpace): number | undefined {
+  if (scale === undefined || (Number.isFinite(scale) && scale > 0)) return scale === 1 ? undefined : scale
+  throw new RobustlyError('config', `the scale is ${scale}, expected a positive number`)
+}
+
+function colourAxis({ sampleShape, dataLayout }: DataSpace): number {
+  const axis = dataLayout === 'HWC' ? sampleShape.length - 1 : 0
+  if (dataLayout !== undefined && sampleShape[axis] === 3) return axis
+  throw new RobustlyError('config', `bgr is for images of three colours, the samples have shape [${sampleShape}]`)
 }
 
 function perFeature(space: DataSpace, which: 'mean' | 'std'): Float32Array | undefined {
@@ -147,8 +167,12 @@ export function withInputPlan(graph: Graph, inputName: string, batch: number, pl
     current = output
   }
   const constant = (values: Float32Array) => initializer(compact(values, plan.sampleShape))
+  if (plan.scale !== undefined) emit('Mul', [initializer(float32([plan.scale], [1]))])
   if (plan.mean !== undefined) emit('Sub', [constant(plan.mean)])
   if (plan.std !== undefined) emit('Div', [constant(plan.std)])
+  if (plan.reversed !== undefined) {
+    emit('Gather', [initializer(int64([2, 1, 0]))], new Map([['axis', { type: 'int', value: plan.reversed + 1 }]]))
+  }
   if (plan.permutation !== undefined) {
     emit('Transpose', [], new Map([['perm', { type: 'ints', value: [0, ...plan.permutation.map(axis => axis + 1)] }]]))
   }
@@ -190,9 +214,11 @@ function compact(values: Float32Array, shape: Shape) {
 export function applyInputPlan(plan: InputPlan, sample: Float32Array): Float32Array {
   const normal = new Float32Array(sample.length)
   for (let i = 0; i < sample.length; i++) {
-    const centered = plan.mean === undefined ? sample[i] : Math.fround(sample[i] - plan.mean[i])
+    const scaled = plan.scale === undefined ? sample[i] : Math.fround(sample[i] * Math.fround(plan.scale))
+    const centered = plan.mean === undefined ? scaled : Math.fround(scaled - plan.mean[i])
     normal[i] = plan.std === undefined ? centered : centered / plan.std[i]
   }
+  if (plan.reversed !== undefined) reverseColours(normal, plan.sampleShape, plan.reversed)
   if (plan.permutation === undefined) return normal
   const [a, b, c] = plan.permutation
   const shape = plan.sampleShape
@@ -205,4 +231,16 @@ export function applyInputPlan(plan: InputPlan, sample: Float32Array): Float32Ar
     }
   }
   return out
+}
+
+/** Swaps the first and the last of three along the axis. */
+function reverseColours(values: Float32Array, shape: Shape, axis: number): void {
+  const inner = sizeOf(shape.slice(axis + 1))
+  for (let outer = 0; outer < values.length; outer += 3 * inner) {
+    for (let i = outer; i < outer + inner; i++) {
+      const first = values[i]
+      values[i] = values[i + 2 * inner]
+      values[i + 2 * inner] = first
+    }
+  }
 }

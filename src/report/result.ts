@@ -6,6 +6,7 @@ import type { EvaluationSpec } from '../evaluate/spec.js'
 import type { ModelFacts } from '../evaluate/worker-api.js'
 import { printable } from '../printable.js'
 import { latencyQuantile, type Usage } from '../runtime/http/usage.js'
+import type { ConstraintSpec } from '../threat/constraints.js'
 import { type Result, resultSchema } from './schema.js'
 import { warningsOf } from './warnings.js'
 
@@ -59,6 +60,8 @@ export function buildResult(parts: ResultParts): Result {
       mean: spec.data.space.mean === undefined ? null : [...spec.data.space.mean],
       std: spec.data.space.std === undefined ? null : [...spec.data.space.std],
       layout: spec.data.space.layout ?? 'NCHW',
+      ...(spec.data.space.scale !== undefined && { scale: spec.data.space.scale }),
+      ...(spec.data.space.channels !== undefined && { channels: spec.data.space.channels }),
       decoder: parts.decoder ?? null,
     },
     threat: {
@@ -66,6 +69,7 @@ export function buildResult(parts: ResultParts): Result {
       epsilon: spec.threat.epsilonText,
       epsilonValue: spec.threat.epsilon,
       box: spec.threat.box === null ? null : [...spec.threat.box],
+      ...(spec.threat.constraints !== undefined && { constraints: constraintsOf(spec.threat.constraints) }),
     },
     suite: spec.suite,
     mode: spec.mode,
@@ -85,6 +89,18 @@ export function buildResult(parts: ResultParts): Result {
     diagnostics: [],
     warnings: warningsOf(parts),
   } satisfies Result)
+}
+
+function constraintsOf({ rules, oneHot, relations }: ConstraintSpec): Result['threat']['constraints'] {
+  const count = (is: (rule: ConstraintSpec['rules'][number]) => unknown) => rules.filter(is).length
+  return {
+    immutable: count(({ immutable }) => immutable),
+    integer: count(({ integer }) => integer),
+    monotone: count(({ direction }) => direction),
+    bounded: count(({ range, epsilon }) => range ?? epsilon),
+    oneHot: oneHot.length,
+    relations: relations.length,
+  }
 }
 
 function endpointOf(usage: Usage): Result['endpoint'] {

@@ -100,6 +100,11 @@ export const resultSchema = z.strictObject({
     mean: z.array(z.number()).nullable(),
     std: z.array(z.number()).nullable(),
     layout: z.enum(['NCHW', 'NHWC']),
+    scale: z.number().optional().describe('what every value was multiplied by; absent: 1'),
+    channels: z
+      .enum(['rgb', 'bgr'])
+      .optional()
+      .describe('order of colours that the model takes; absent: as in the data'),
     decoder: z.string().nullable().describe('library that decoded compressed pictures, where results depend on it'),
   }),
   threat: z.strictObject({
@@ -107,6 +112,17 @@ export const resultSchema = z.strictObject({
     epsilon: z.string().describe('as it was written'),
     epsilonValue: z.number().min(0),
     box: z.tuple([z.number(), z.number()]).nullable(),
+    constraints: z
+      .strictObject({
+        immutable: count,
+        integer: count,
+        monotone: count,
+        bounded: count.describe('features with a range or a radius of their own'),
+        oneHot: count.describe('groups'),
+        relations: count,
+      })
+      .optional()
+      .describe('constraints of features, in numbers'),
   }),
   suite: z.string(),
   mode: z.enum(['cascade', 'individual']).describe('cascade: each attack sees what the ones before it left standing'),

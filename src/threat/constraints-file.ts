@@ -34,6 +34,33 @@ const fileSchema = z.strictObject({
     .default([]),
 })
 
+const feature = z.int().min(0)
+
+/** The resolved form, as manifests keep it. */
+export const constraintSpecSchema = z
+  .object({
+    features: z
+      .int()
+      .min(1)
+      .max(2 ** 28),
+    rules: z.array(rule.extend({ feature, name: z.string().optional() })),
+    oneHot: z.array(z.array(feature)),
+    relations: z.array(
+      z.object({
+        weights: z.array(z.tuple([feature, z.number()])),
+        atMost: z.number().optional(),
+        equals: z.number().optional(),
+      }),
+    ),
+  })
+  .refine(
+    ({ features, rules, oneHot, relations }) =>
+      [rules.map(each => each.feature), oneHot.flat(), relations.flatMap(({ weights }) => weights.map(([i]) => i))]
+        .flat()
+        .every(i => i < features),
+    'a constraint is about a feature that there is not',
+  )
+
 /** The features that constraints may speak of. */
 export interface FeatureNames {
   readonly count: number
@@ -74,6 +101,7 @@ export function readConstraints(text: string, features: FeatureNames, source: st
   const twice = groups.flat().find((feature, at, all) => all.indexOf(feature) < at)
   if (twice !== undefined) fail(`feature ${nameOf(twice, features) ?? twice} is in two places of one-hot groups`)
   return {
+    features: features.count,
     rules: rulesOf({ written, groups, features, position, fail }),
     oneHot: groups,
     relations: relations.map(({ weights, atMost, atLeast, equals }): Relation => {

@@ -17,6 +17,7 @@ const rules: readonly FeatureRule[] = [
   { feature: 10, epsilon: 0.01 },
 ]
 const spec: ConstraintSpec = {
+  features,
   rules,
   oneHot: [[5, 6, 7]],
   relations: [
@@ -46,7 +47,7 @@ const radius = fc.constantFrom(0, 0.1, 0.6, 1, 2, 30, Number.POSITIVE_INFINITY)
 
 function threatOf(norm: NormName, epsilon: number): ThreatModel {
   const box = { low: Number.NEGATIVE_INFINITY, high: Number.POSITIVE_INFINITY }
-  return { norm: norms[norm], epsilon, epsilonText: '', box, constraints: compileConstraints(spec, features) }
+  return { norm: norms[norm], epsilon, epsilonText: '', box, constraints: compileConstraints(spec) }
 }
 
 describe.each(['Linf', 'L2', 'L1', 'L0'] as const)('repair in %s', norm => {
@@ -121,6 +122,7 @@ describe('readConstraints', () => {
       relations: [{ weights: { age: 2, debt: -1 }, atLeast: 5 }],
     }
     expect(read(file)).toEqual({
+      features: 4,
       rules: [
         { feature: 0, name: 'age', integer: true, direction: 'increase' },
         { feature: 1, name: 'job=a' },
@@ -152,10 +154,7 @@ describe('readConstraints', () => {
     expect(() => readConstraints('{', names, 'c.json')).toThrow(/c.json: it is not JSON/)
   })
   it('names what a sample violates', () => {
-    const compiled = compileConstraints(
-      read({ features: { age: { integer: true, range: [0, 9] } }, oneHot: ['job'] }),
-      4,
-    )
+    const compiled = compileConstraints(read({ features: { age: { integer: true, range: [0, 9] } }, oneHot: ['job'] }))
     const why = (...values: number[]) => violationOf(compiled, Float32Array.from(values))
     expect(why(3, 1, 0, 0)).toBeUndefined()
     expect(why(10, 1, 0, 0)).toMatch(/age is 10, outside/)

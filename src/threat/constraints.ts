@@ -7,6 +7,8 @@ import type { Box } from './norm.js'
 
 /** Constraints as plain data: features by their position. It travels with the specification of an evaluation. */
 export interface ConstraintSpec {
+  /** Number of features of a sample. */
+  readonly features: number
   readonly rules: readonly FeatureRule[]
   /** Features of which exactly one is 1 and the others are 0. */
   readonly oneHot: readonly (readonly number[])[]
@@ -60,8 +62,9 @@ export interface Plane {
  */
 export const relationTolerance = 1e-5
 
-/** The constraints with bounds for each of so many features. */
-export function compileConstraints(spec: ConstraintSpec, features: number): Constraints {
+/** The constraints with bounds for each feature. */
+export function compileConstraints(spec: ConstraintSpec): Constraints {
+  const { features } = spec
   const low = new Float32Array(features).fill(Number.NEGATIVE_INFINITY)
   const high = new Float32Array(features).fill(Number.POSITIVE_INFINITY)
   const down = new Float64Array(features).fill(Number.POSITIVE_INFINITY)

@@ -7,7 +7,7 @@ import { quoted } from '../shell.js'
 /** `shown` decides what of a path is told. */
 export function commandOf(spec: EvaluationSpec, shown: (path: string) => string): string {
   const { model, data, threat, suite, attacks: planned, mode, seed, surrogateModels = [], draws } = spec
-  const { mean, std, layout } = data.space
+  const { mean, std, layout, scale, channels } = data.space
   const words: (string | readonly string[])[] = [
     ['robustly', 'evaluate', model.endpoint === undefined ? shown(model.path) : model.path],
     ...(model.endpoint?.protocol === 'json' ? [['--endpoint', 'ENDPOINT.json']] : []),
@@ -20,6 +20,9 @@ export function commandOf(spec: EvaluationSpec, shown: (path: string) => string)
     ...(mean === undefined ? [] : [['--mean', mean.join(',')]]),
     ...(std === undefined ? [] : [['--std', std.join(',')]]),
     ...(layout === undefined ? [] : [['--layout', layout]]),
+    ...(scale === undefined ? [] : [['--scale', String(scale)]]),
+    ...(channels === undefined ? [] : [['--channels', channels]]),
+    ...(threat.constraints === undefined ? [] : [['--constraints', 'CONSTRAINTS.json']]),
     ...(suite === 'custom' ? planned.map(attack => ['--attack', wordOf(attack)]) : [['--suite', suite]]),
     ...(mode === 'individual' ? [['--individual']] : []),
     ...(draws === undefined ? [] : [['--draws', String(draws)]]),
