@@ -45,6 +45,7 @@ async function inProcess(words: readonly string[]): Promise<Ended> {
     return { write } as unknown as NodeJS.WriteStream
   }
   const code = await runProgram(words, {
+    stdin: process.stdin,
     stdout: stream('stdout'),
     stderr: stream('stderr'),
     variables: {},

@@ -78,7 +78,7 @@ async function inProcess(words: readonly string[]): Promise<{ code: number; stdo
     return { write } as unknown as NodeJS.WriteStream
   }
   const signal = new AbortController().signal
-  const streams = { stdout: stream('stdout'), stderr: stream('stderr') }
+  const streams = { stdin: process.stdin, stdout: stream('stdout'), stderr: stream('stderr') }
   const code = await runProgram(words, { ...streams, variables: {}, platform: process.platform, argv: words, signal })
   return { ...texts, code }
 }

@@ -1,6 +1,7 @@
 /** What the program may know of the world around it: streams, variables, the size of the terminal. */
 
 export interface Environment {
+  readonly stdin: NodeJS.ReadStream
   readonly stdout: NodeJS.WriteStream
   readonly stderr: NodeJS.WriteStream
   readonly variables: Readonly<Record<string, string | undefined>>

@@ -18,6 +18,9 @@ for (const stream of [process.stdout, process.stderr]) {
   })
 }
 const environment: Environment = {
+  get stdin() {
+    return process.stdin
+  },
   stdout: process.stdout,
   stderr: process.stderr,
   variables: process.env,

@@ -27,9 +27,11 @@ function folderWith(name: string, text: string): string {
 const load = (name: string, text: string) => loadConfig(join(folderWith(name, text), name))
 
 describe('the table', () => {
-  test('names are those of the flags, the plural where a flag may be repeated', () => {
+  test('names are those of the flags, as a noun in the plural where a flag may be repeated', () => {
     for (const [name, { flag, repeatable }] of rows) {
-      if (flag !== undefined) expect(name).toBe(`${attributeOf(flag)}${repeatable ? 's' : ''}`)
+      if (flag === undefined) continue
+      const singular = flag.includes('--require <') ? 'requirement' : attributeOf(flag)
+      expect(name).toBe(`${singular}${repeatable ? 's' : ''}`)
     }
   })
 
