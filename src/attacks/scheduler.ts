@@ -147,19 +147,17 @@ export async function schedule(options: SchedulerOptions): Promise<void> {
   }
 
   /**
-   * Full batches first, of the searches that have come furthest. Where no queue fills one, the searches that are behind: when they
-   * have caught up with the others, they share batches again.
+   * While samples keep coming, full batches first. Then, and among equals, the searches that are behind: when they have
+   * caught up with the others, they share batches to the end.
    */
   async function runNext(): Promise<void> {
     const waiting = queues.filter(({ rows }) => rows.length > 0)
-    const full = waiting.filter(({ rows, model }) => rows.length >= model.batch)
-    const front = ({ rows }: Queue) => rows[0].lane.stage
-    const last = ({ rows }: Queue) =>
+    const full = inFlight < lanes ? [] : waiting.filter(({ rows, model }) => rows.length >= model.batch)
+    const stageOf = ({ rows }: Queue) =>
       rows.reduce((least, { lane }) => Math.min(least, lane.stage), Number.POSITIVE_INFINITY)
-    const { model, rows, run } =
-      full.length > 0
-        ? full.reduce((best, other) => (front(other) > front(best) ? other : best))
-        : waiting.reduce((best, other) => (last(other) < last(best) ? other : best))
+    const { model, rows, run } = (full.length > 0 ? full : waiting).reduce((best, other) =>
+      stageOf(other) < stageOf(best) ? other : best,
+    )
     await run(model, rows.splice(0, model.batch))
   }
 
