@@ -9,7 +9,7 @@ import { type Environment, Interrupted } from './environment.js'
 const exitCodeHelp = `
 Exit codes:
   0    fine
-  1    a replay refutes what the run says
+  1    a requirement is not met, or a replay refutes what the run says
   2    usage or configuration
   3    a model, data set or run cannot be read or attacked
   4    incomplete: samples without a verdict, workers lost, or an output that cannot be written

@@ -1,25 +1,26 @@
 /** `robustly evaluate`: attack a model on data and report standard and robust accuracy. */
-import { existsSync, statSync } from 'node:fs'
-import { dirname, resolve } from 'node:path'
 import type { Command } from 'commander'
 import { RobustlyError } from '../../errors.js'
 import { type EvaluationEvent, evaluate as run } from '../../jobs/evaluate.js'
-import { replaceText } from '../../jobs/files.js'
-import { readRun } from '../../jobs/read-run.js'
+import { readEvaluated } from '../../jobs/evaluated.js'
+import { gate } from '../../jobs/gate.js'
 import { printable } from '../../printable.js'
-import { type ReportFormat, reportFormats } from '../../report/index.js'
+import type { Outcome } from '../../report/gate/decide.js'
+import { reportFormats } from '../../report/index.js'
 import type { Result } from '../../report/schema.js'
 import { quoted } from '../../report/shell.js'
 import { duration, grouped, renderTerminal } from '../../report/terminal.js'
-import { type EvaluateSettings, endings, evaluateOptions } from '../config/evaluate-options.js'
+import { type EvaluateSettings, evaluateOptions } from '../config/evaluate-options.js'
 import { configNames } from '../config/load.js'
 import { attributeOf, type OptionRow, toCommander, variableOf } from '../config/option.js'
 import { printConfig } from '../config/print.js'
 import { resolveOptions } from '../config/resolve.js'
 import { serviceOf, withoutSecrets } from '../endpoint-options.js'
 import { type Environment, hasColor, hasUnicode, Interrupted } from '../environment.js'
+import { checkOutput, writeResults } from '../outputs.js'
 import { shown } from '../paths.js'
 import { startReporter } from '../progress.js'
+import { outcomeCode, outcomeLines } from '../requirements.js'
 import type { CommandEntry } from './command.js'
 
 /** With what every evaluation needs. */
@@ -35,6 +36,7 @@ export const evaluate: CommandEntry = {
     'robustly evaluate model.onnx --data test.npz --norm L2 --epsilon 0.5 --attack ddn --attack fmn   (and distances)',
     'robustly evaluate model.onnx --data test.npz --epsilon 8/255 --suite transfer --surrogate older.onnx',
     'robustly evaluate model.onnx --data test.npz --epsilon 8/255 --run runs/a --resume',
+    "robustly evaluate model.onnx --data test.npz --epsilon 8/255 --require 'robust >= 0.45' -o result.junit.xml",
     'robustly evaluate https://host/v2/models/NAME --data test.npz --epsilon 8/255 --query-budget 100000',
   ],
   define(command, act, environment) {
@@ -102,7 +104,9 @@ function complete(settings: EvaluateSettings): Settings {
 
 async function evaluateCommand(options: Settings, environment: Environment): Promise<number> {
   const { model } = options
-  const outputs = (options.outputs ?? []).map(checkOutput)
+  const outputs = (options.outputs ?? []).map(output => checkOutput(output, reportFormats))
+  // A baseline that cannot be read is found before the work rather than after it.
+  for (const { baseline } of options.requirements ?? []) if (baseline !== undefined) readEvaluated(baseline)
   if (options.resume && options.run === undefined) {
     throw new RobustlyError('usage', '--resume needs the run folder', { hint: 'Add --run FOLDER.' })
   }
@@ -130,15 +134,27 @@ async function evaluateCommand(options: Settings, environment: Environment): Pro
       throw error
     })
     .finally(reporter.end)
-  const data = outputs.some(({ format }) => format.wantsRun) ? await readRun(path) : undefined
-  for (const { path, format } of outputs) if (path !== '-') replaceText(path, format.render(result, data))
+  const { outcomes, refusal } = held(path, options)
+  await writeResults(outputs, { result, folder: path, outcomes }, environment)
   const json = options.json || outputs.some(output => output.path === '-')
   environment.stdout.write(json ? reportFormats[0]!.render(result) : table(result, path, environment))
-  return result.unknown > 0 ? 4 : 0
+  if (refusal !== undefined) throw refusal
+  if (outcomes.length > 0) environment[json ? 'stderr' : 'stdout'].write(outcomeLines(outcomes, environment))
+  return outcomeCode(outcomes) || (result.unknown > 0 ? 4 : 0)
+}
+
+/** What cannot be decided is said after the results are out, for they were dear. */
+function held(folder: string, { requirements, decide }: Settings): { outcomes: readonly Outcome[]; refusal?: unknown } {
+  if (requirements === undefined) return { outcomes: [] }
+  try {
+    return { outcomes: gate(readEvaluated(folder), requirements, decide) }
+  } catch (refusal) {
+    return { outcomes: [], refusal }
+  }
 }
 
 function question(model: string, options: Settings) {
-  const { mean, std, layout } = options
+  const { mean, std, layout, scale, channels } = options
   return {
     model,
     data: options.data,
@@ -151,7 +167,11 @@ function question(model: string, options: Settings) {
     samples: options.samples,
     seed: options.seed,
     draws: options.draws,
-    space: { ...(mean && { mean }), ...(std && { std }), ...(layout && { layout }) },
+    space: {
+      ...{ ...(mean && { mean }), ...(std && { std }), ...(layout && { layout }) },
+      ...{ ...(scale && { scale }), ...(channels && { channels }) },
+    },
+    constraints: options.constraints,
     box: options.box,
     allowHardlinks: options.allowHardlinks,
     surrogateGradients: options.surrogateGradients,
@@ -205,22 +225,6 @@ function linesOf(event: EvaluationEvent): string[] {
 }
 
 const processEnding = (one: string) => (one.endsWith('s') ? 'es' : 's')
-
-function checkOutput(path: string): { path: string; format: ReportFormat } {
-  const format =
-    path === '-' ? reportFormats[0] : reportFormats.find(({ ending }) => path.toLowerCase().endsWith(ending))
-  if (format === undefined) {
-    throw new RobustlyError('usage', `the ending of ${printable(path)} names no format; supported are ${endings}`)
-  }
-  if (path === '-') return { path, format }
-  if (existsSync(path) && statSync(path).isDirectory()) {
-    throw new RobustlyError('usage', `${printable(path)} is a folder`, { hint: 'Name a file in it.' })
-  }
-  if (!existsSync(dirname(resolve(path)))) {
-    throw new RobustlyError('usage', `the folder of ${printable(path)} does not exist`, { hint: 'Make it first.' })
-  }
-  return { path, format }
-}
 
 function table(result: Result, folder: string, environment: Environment): string {
   const path = shown(folder)

@@ -4,6 +4,7 @@ import { attacks } from '../../attacks/index.js'
 import { RobustlyError } from '../../errors.js'
 import { suites } from '../../evaluate/suite.js'
 import { endpointLimits } from '../../model/endpoint/schema.js'
+import { parseRequirement } from '../../report/gate/requirement.js'
 import { reportFormats } from '../../report/index.js'
 import { parseEpsilon } from '../../threat/threat.js'
 import * as parse from '../parse.js'
@@ -167,6 +168,29 @@ export const evaluateOptions = {
     read: itself,
     choices: ['NCHW', 'NHWC'],
   }),
+  scale: option({
+    flag: '--scale <number>',
+    group: groups.enters,
+    description: 'multiplies every value before --mean and --std: 255 for models that take pixels from 0 to 255',
+    schema: z.number().positive(),
+    read: parse.positive,
+  }),
+  channels: option({
+    flag: '--channels <order>',
+    group: groups.enters,
+    description: 'order of the colours that the model takes; data are rgb',
+    schema: z.enum(['rgb', 'bgr']),
+    read: itself,
+    choices: ['rgb', 'bgr'],
+  }),
+  constraints: option({
+    flag: '--constraints <file>',
+    group: groups.enters,
+    description: 'JSON: ranges, immutable, whole, monotone and one-hot features, linear relations',
+    schema: z.string().min(1),
+    read: itself,
+    path: true,
+  }),
   box: option({
     flag: '--box <low:high>',
     group: groups.enters,
@@ -191,6 +215,23 @@ export const evaluateOptions = {
     read: itself,
     repeatable: true,
     path: true,
+  }),
+  requirements: option({
+    flag: '--require <text>',
+    group: groups.results,
+    description: "end with exit code 1 unless this is met, such as 'robust >= 0.45' (see gate --help); may be repeated",
+    schema: z.array(written(parseRequirement)).min(1),
+    read: parseRequirement,
+    repeatable: true,
+  }),
+  decide: option({
+    flag: '--decide <how>',
+    group: groups.results,
+    description: 'requirements by the 95 % interval, all of which must meet them, or by the measured point',
+    schema: z.enum(['interval', 'point']),
+    read: itself,
+    choices: ['interval', 'point'],
+    default: 'interval',
   }),
   json: option({
     flag: '--json',
