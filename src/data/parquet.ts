@@ -37,11 +37,12 @@ async function openParquet(path: string, options: ReaderOptions): Promise<Datase
   }
 }
 
+type Part = ArrayLike<unknown>
+
 async function readColumns(source: Source, { limits }: ReaderOptions): Promise<Column[]> {
   const file = bufferOf(source)
   const metadata = await parquetMetadataAsync(file)
   const columns = columnsOf(metadata, source.name, limits)
-  const byName = new Map(columns.map(column => [column.name, column]))
   // What a page says of its own size is checked before it is believed.
   const compressors = {
     SNAPPY(input: Uint8Array, length: number): Uint8Array {
@@ -53,16 +54,19 @@ async function readColumns(source: Source, { limits }: ReaderOptions): Promise<C
     },
   }
   const rows = Number(metadata.num_rows)
-  await parquetRead({
-    file,
-    metadata,
-    compressors,
-    onChunk({ columnName, columnData }) {
-      const column = byName.get(columnName)
-      if (column === undefined) return
-      for (let at = 0; at < columnData.length && column.count < rows; at++) addCell(column, columnData[at])
-    },
-  })
+  // One chunk at a time: of several that fail at once, and of what a listener throws, hyparquet leaves rejections unhandled.
+  for (const column of columns) {
+    let rowStart = 0
+    for (const group of metadata.row_groups) {
+      const rowEnd = rowStart + Number(group.num_rows)
+      const parts: Part[] = []
+      const onChunk = ({ columnData }: { columnData: Part }) => parts.push(columnData)
+      await parquetRead({ file, metadata, compressors, columns: [column.name], rowStart, rowEnd, onChunk })
+      for (const part of parts)
+        for (let at = 0; at < part.length && column.count < rows; at++) addCell(column, part[at])
+      rowStart = rowEnd
+    }
+  }
   const short = columns.find(({ count }) => count !== rows)
   if (short === undefined) return columns
   throw new RobustlyError(
