@@ -32,6 +32,11 @@ export function numbers(text: string): number[] {
   return values.some(Number.isNaN) ? fail('numbers separated by commas, such as 0.49,0.48,0.45') : values
 }
 
+export function positive(text: string): number {
+  const value = decimal(text)
+  return value > 0 && Number.isFinite(value) ? value : fail('a number of more than 0')
+}
+
 /** `0:1` or `none`. */
 export function box(text: string): [number, number] | null {
   if (text === 'none') return null
