@@ -77,6 +77,10 @@ export function compileConstraints(spec: ConstraintSpec): Constraints {
     down[feature] = immutable || direction === 'increase' ? 0 : epsilon
     up[feature] = immutable || direction === 'decrease' ? 0 : epsilon
   }
+  for (const i of spec.oneHot.flat()) {
+    low[i] = Math.max(low[i], 0)
+    high[i] = Math.min(high[i], 1)
+  }
   return {
     features,
     low,

@@ -56,8 +56,7 @@ function settled(
   for (const group of constraints.groups) {
     const current = memberOf(group, center)
     if (current === undefined || low[current] > 0) continue
-    let largest = current
-    for (const i of group) if (high[i] >= 1 && wish[i] > wish[largest]) largest = i
+    const largest = largestOf(group, wish, i => i === current || high[i] >= 1)
     if (largest !== current)
       changes.push({ features: [current, largest], values: [0, 1], lean: wish[largest] - wish[current] })
   }
@@ -73,6 +72,17 @@ function settled(
     for (const i of features) anchor[i] = center[i]
   }
   return anchor
+}
+
+/**
+ * The member with the largest value. Attacks that jump to the ends of the box make many equal: which of them is taken then depends on
+ * all, so that none is preferred.
+ */
+function largestOf(group: Int32Array, wish: Float32Array, isAllowed: (i: number) => boolean): number {
+  const allowed = group.filter(isAllowed)
+  const most = allowed.reduce((value, i) => Math.max(value, wish[i]), Number.NEGATIVE_INFINITY)
+  const tied = allowed.filter(i => wish[i] === most)
+  return tied[tied.reduce((sum, i) => sum + i, 0) % tied.length]
 }
 
 /** Gives `out` the anchor's discrete features and brings the rest into the region and onto the relations; says whether it got there. */
