@@ -1,7 +1,7 @@
 /** What a model is, whether it can be attacked, and whether the rewritten graph still is the model. */
 import { surrogatesIn } from '../autodiff/surrogates.js'
 import { RobustlyError } from '../errors.js'
-import { compile, prepareModel, specialise, withoutGradient } from '../model/compile.js'
+import { compile, prepareModel, specialiseAsCan, withoutGradient } from '../model/compile.js'
 import { type DataSpace, planInput } from '../model/data-space.js'
 import type { ScoreSource } from '../model/score-source.js'
 import type { Graph, TypedGraph, ValueInfo } from '../onnx/graph.js'
@@ -101,7 +101,7 @@ async function differentiated(
   const prepared = prepareModel(file, space)
   const none = noGradientOf(prepared.graph)
   if (none !== undefined) return closed(none.why, none.missing, prepared.notes)
-  const simple = await specialise(prepared, engine, 2)
+  const { graph: simple } = await specialiseAsCan(prepared, engine, 2)
   await using model = await compile(prepared, engine, { batch: 2, threads: 1, losses: [] })
   const { randomised, warnings } = await compare(verifier, model, { space, drawing, precision: prepared.precision })
   const replaced = surrogates === 'on' ? surrogateNotes(simple) : []

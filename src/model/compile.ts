@@ -26,6 +26,7 @@ import type { Engine, Session } from '../runtime/engine.js'
 import { sizeOf } from '../tensor/tensor.js'
 import type { BatchModel } from './batch-model.js'
 import { type DataSpace, planInput, withInputPlan } from './data-space.js'
+import { inParts } from './in-parts.js'
 import { emitLoss, type LossName, losses, type RowLoss } from './losses.js'
 
 /** 'single': as the file computes. 'half': in more digits. 'quantised': rounding to whole numbers may fall the other way now and then. */
@@ -34,6 +35,8 @@ export type Precision = 'single' | 'half' | 'quantised'
 /** A model ready to be compiled for any batch size. */
 export interface PreparedModel {
   readonly graph: Graph
+  /** Where the file fixes the batch: the graph that still does, and whether changing the batch is known not to work. */
+  readonly fixed?: { readonly graph: Graph; readonly batch: number; readonly needed: boolean }
   readonly functions: readonly ModelFunction[]
   readonly space: DataSpace
   readonly inputName: string
@@ -62,26 +65,29 @@ export function prepareModel(
   model: { readonly graph: Graph; readonly functions: readonly ModelFunction[] },
   space: DataSpace,
 ): PreparedModel {
-  const steps = [
-    scoresAlone,
-    canonical,
-    singlePrecision,
-    standardOperators,
-    settleDropouts,
-    symbolicBatch,
-    splitSoftmax,
-  ]
   const notes: string[] = []
-  let graph = model.graph
-  for (const step of steps) {
-    const done = step(graph)
-    graph = done.graph
+  let filed = model.graph
+  for (const step of [scoresAlone, canonical, singlePrecision, standardOperators, settleDropouts]) {
+    const done = step(filed)
+    filed = done.graph
     notes.push(...done.notes)
   }
+  const { graph: variable, fixedBatch, doubts, notes: changes } = symbolicBatch(filed)
+  const { graph, notes: cut } = splitSoftmax(variable)
+  const fixed =
+    fixedBatch === undefined
+      ? undefined
+      : { graph: splitSoftmax(filed).graph, batch: fixedBatch, needed: doubts.length > 0 }
+  notes.push(...(fixed?.needed ? [stayingFixed(fixed.batch, doubts)] : changes), ...cut)
   const isHalf = singlePrecision(model.graph).notes.length > 0
   const precision = hasQuantised(graph) ? 'quantised' : isHalf ? 'half' : 'single'
   if (precision === 'quantised') notes.push('Quantised operators are computed in floating point, rounding included.')
-  return { graph, functions: model.functions, space, inputName: graph.inputs[0].name, precision, notes }
+  const { name: inputName } = graph.inputs[0]
+  return { graph, ...(fixed && { fixed }), functions: model.functions, space, inputName, precision, notes }
+}
+
+function stayingFixed(batch: number, [first]: readonly string[]): string {
+  return `The batch stays ${batch}, as in the file, and attacks take longer: ${first}.`
 }
 
 /** The scores as the only output. Throws `model-unsupported` when the model gives labels alone. */
@@ -115,6 +121,28 @@ export async function specialise(prepared: PreparedModel, engine: Engine, batch:
   const separate = separateDraws(graph, batch)
   const retyped = separate === undefined ? undefined : await typed(separate, engine).catch(() => undefined)
   return retyped !== undefined && keepsShapes(graph, retyped) ? retyped : graph
+}
+
+/**
+ * `specialise` for `batch` samples, or for as many as the file takes where it takes no other number: exports for one sample
+ * may hold its shape in ways that no rewriting follows.
+ */
+export async function specialiseAsCan(
+  prepared: PreparedModel,
+  engine: Engine,
+  batch: number,
+): Promise<{ readonly graph: TypedGraph; readonly batch: number }> {
+  const { fixed } = prepared
+  if (fixed?.needed !== true) {
+    try {
+      const graph = await specialise(prepared, engine, batch)
+      if (fixed === undefined || graph.types.get(graph.outputs[0].name)!.shape[0] === batch) return { graph, batch }
+    } catch (error) {
+      if (fixed === undefined || !(error instanceof RobustlyError)) throw error
+    }
+  }
+  const graph = await specialise({ ...prepared, graph: fixed!.graph }, engine, fixed!.batch)
+  return { graph, batch: fixed!.batch }
 }
 
 /** Operators without a gradient rule between the graph's input and its output, with the nodes that hold them. */
@@ -174,7 +202,9 @@ export async function compile(
       hint: 'Choose attacks by scores or labels, such as --attack square or --attack hop-skip-jump.',
     })
   }
-  return compileGraph(await specialise(prepared, engine, options.batch), engine, options)
+  const { graph, batch } = await specialiseAsCan(prepared, engine, options.batch)
+  const model = await compileGraph(graph, engine, { ...options, batch })
+  return batch === options.batch ? model : inParts(model, options.batch)
 }
 
 /** The same for a graph from `data` [batch, ...sampleShape] to logits, every shape known. */

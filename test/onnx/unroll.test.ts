@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { encodeModel } from '../../src/onnx/codec/index.js'
 import { type Attribute, type Graph, initializer, type Node } from '../../src/onnx/graph.js'
 import { simplify } from '../../src/onnx/passes/index.js'
+import { withoutSequences } from '../../src/onnx/passes/sequences.js'
 import { unroll } from '../../src/onnx/passes/unroll.js'
 import { type Engine, loadEngine } from '../../src/runtime/engine.js'
 import { bool, float32, int64, type Tensor } from '../../src/tensor/tensor.js'
@@ -100,6 +101,34 @@ const models: readonly (readonly [string, Graph])[] = [
       both,
       [loop(step(node('Identity', ['true'], ['next']), { true: bool([true], []) }))],
       trips(3),
+      [2, 3],
+    ),
+  ],
+  [
+    'a Loop over a Range whose limits have a dimension',
+    graph(
+      { x: 'float32' },
+      both,
+      [
+        loop(
+          inner(
+            { i: 'int64', go: 'bool', s: 'float32' },
+            { go: 'bool', t: 'float32', seen: 'float32' },
+            [
+              node('Add', ['i', 'three'], ['last']),
+              node('Reshape', ['last', 'flat'], ['limit']),
+              node('Slice', ['limit', 'zeros', 'limit'], ['end']),
+              node('Range', ['zero', 'end', 'step'], ['places']),
+              node('Cast', ['places'], ['n'], { to: int(1) }),
+              node('ReduceSum', ['n'], ['total'], { keepdims: int(0) }),
+              node('Add', ['s', 'total'], ['t']),
+              node('Relu', ['t'], ['seen']),
+            ],
+            { zero: int64([0], []), step: int64([2], []) },
+          ),
+        ),
+      ],
+      { ...trips(2), three: int64([3], []), flat: int64([-1]), zeros: int64([0]) },
       [2, 3],
     ),
   ],
@@ -207,5 +236,33 @@ describe('control flow', () => {
     const model = graph({ x: 'float32' }, both, [loop(step(undefined))], trips(5), [2, 3])
     const after = unroll(model, () => undefined)
     expect([...after.initializers.values()].filter(({ dtype }) => dtype === 'float32')).toHaveLength(1)
+  })
+})
+
+describe('sequences', () => {
+  const made = [
+    node('Exp', ['x'], ['e']),
+    node('SequenceEmpty', [], ['s0']),
+    node('SequenceInsert', ['s0', 'x'], ['s1']),
+    node('SequenceInsert', ['s1', 'e', 'first'], ['s2']),
+    node('SequenceConstruct', ['e', 'x', 'e'], ['s3']),
+  ]
+  const constants = { first: int64([0], []), last: int64([-1], []) }
+
+  test.each([
+    ['joined', [node('ConcatFromSequence', ['s2'], ['y'], { axis: int(1) })]],
+    ['stacked', [node('ConcatFromSequence', ['s3'], ['y'], { axis: int(0), new_axis: int(1) })]],
+    ['picked from', [node('SequenceAt', ['s2', 'last'], ['y'])]],
+  ])('%s become tensors', async (_, read) => {
+    const model = graph({ x: 'float32' }, { y: 'float32' }, [...made, ...read], constants, [2, 3])
+    const written = withoutSequences(model)
+    expect(written.nodes.filter(({ op }) => op.includes('Sequence'))).toEqual([])
+    expect(await run(written)).toEqual(await run(model))
+  })
+
+  test('of unknown places stay', () => {
+    const read = [node('SequenceLength', ['s3'], ['n']), node('SequenceAt', ['s2', 'n'], ['y'])]
+    const model = graph({ x: 'float32' }, { y: 'float32' }, [...made, ...read], constants, [2, 3])
+    expect(withoutSequences(model)).toBe(model)
   })
 })

@@ -17,6 +17,7 @@ export const batchRules: ReadonlyMap<string, BatchRule> = new Map<string, BatchR
   ['Flatten', flatten],
   ['Transpose', transpose],
   ['Unsqueeze', unsqueeze],
+  ['Expand', expand],
   ['Gather', gather],
   ['ArgMax', argument],
   ['ArgMin', argument],
@@ -45,6 +46,22 @@ function transpose(walk: BatchWalk, node: Node, axis: number): readonly Node[] {
   if (to < 0) return walk.drop(node, 'transposes a value of unknown rank')
   walk.carry(node, to)
   return [node]
+}
+
+/** A 1 in the target keeps the dimension as it is. */
+function expand(walk: BatchWalk, node: Node, axis: number): readonly Node[] {
+  const target = walk.constantOf(node.inputs[1])
+  const rank = walk.rankOf(node.inputs[0]!)
+  if (target === undefined || rank === undefined) {
+    walk.carry(node, axis)
+    return [node]
+  }
+  const to = axis + Math.max(0, target.length - rank)
+  const place = to - Math.max(0, rank - target.length)
+  walk.carry(node, to)
+  if (place < 0 || target[place] === 1) return [node]
+  const inputs = [node.inputs[0]!, walk.constant(target.with(place, 1), `${node.outputs[0]}/shape`)]
+  return [changed(node, { inputs })]
 }
 
 function unsqueeze(walk: BatchWalk, node: Node, axis: number): readonly Node[] {

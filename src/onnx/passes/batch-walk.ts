@@ -10,13 +10,16 @@ export class BatchWalk {
   readonly axes = new Map<string, number>()
   /** Values that had no batch dimension in the file, because it was squeezed away, and have one now. */
   readonly gained = new Set<string>()
-  readonly notes: string[] = []
+  /** Nodes beyond which the batch is lost, and why. */
+  readonly doubts: string[] = []
   readonly additions: Additions
   readonly #graph: Graph
   readonly #batch: number
   readonly #shapes: Map<string, readonly Dim[]>
-  /** Values of which axis 0 is a multiple of the batch. */
+  /** Values of which the batch's axis is a multiple of the batch. */
   readonly #merged = new Set<string>()
+  /** How many elements of that axis stand outside the batch, where it is not outermost: axes [17, batch] as one have 17. */
+  readonly #outside = new Map<string, number>()
   #batchSize: string | undefined
 
   constructor(graph: Graph, batch: number | undefined) {
@@ -33,7 +36,9 @@ export class BatchWalk {
     const axis = this.axes.get(carrier)!
     const rule = carrier === node.inputs[0] || anywhere.has(node.op) ? batchRules.get(node.op) : undefined
     if (rule !== undefined) return rule(this, node, axis)
-    this.carry(node, axis)
+    // Broadcasting puts dimensions in front.
+    const [from, to] = [this.rankOf(carrier), this.rankOf(node.outputs[0]!)]
+    this.carry(node, from !== undefined && to !== undefined && to > from ? axis + to - from : axis)
     return [node]
   }
 
@@ -41,13 +46,15 @@ export class BatchWalk {
     for (const name of outputs) {
       if (name === '') continue
       this.axes.set(name, axis)
-      if (axis === 0 && node.inputs.some(input => this.#merged.has(input))) this.#merged.add(name)
+      if (node.inputs.some(input => this.#merged.has(input))) this.#merged.add(name)
+      const outside = node.inputs.find(input => this.#outside.has(input))
+      if (outside !== undefined) this.#outside.set(name, this.#outside.get(outside)!)
       if (node.inputs.some(input => this.gained.has(input))) this.gained.add(name)
     }
   }
 
   drop(node: Node, why: string): readonly Node[] {
-    this.notes.push(`Node "${node.name}" (${node.op}) ${why}; results for batches may be wrong from there on.`)
+    this.doubts.push(`Node "${node.name}" (${node.op}) ${why}`)
     return [node]
   }
 
@@ -73,7 +80,7 @@ export class BatchWalk {
       this.carry(node, 0)
       return [node]
     }
-    if (axis !== 0) return this.reshapeBehind(node, axis, target)
+    if (axis !== 0 || this.#outside.has(node.inputs[0]!)) return this.reshapeBehind(node, axis, target)
     const pure = !this.#merged.has(node.inputs[0]!)
     const [first, ...rest] = target
     this.carry(node, 0)
@@ -98,12 +105,33 @@ export class BatchWalk {
       if (dim === 0) return zeros
       return dim === (i === axis ? this.#batch : (stated?.[i] ?? dim))
     })
-    if (!kept || target.length <= axis) {
-      return this.drop(node, 'reshapes a value of which the batch is not the first dimension')
-    }
+    if (!kept || target.length <= axis || this.#outside.has(node.inputs[0]!))
+      return this.reshapeAround(node, axis, target)
     this.carry(node, axis)
     if (target[axis] === 0) return [node]
     const inputs = [node.inputs[0]!, this.constant(target.with(axis, 0), `${node.outputs[0]}/shape`)]
+    return [changed(node, { inputs, attributes: { allowzero: undefined } })]
+  }
+
+  /**
+   * Where the batch goes is decided by the elements that stand before it: as many as the dimensions before its new place
+   * hold, or more, when it is joined to one of them. With a batch of 1 both may fit: rows of a matrix are joined to it, other
+   * dimensions are split from what follows, as the attention of PyTorch does.
+   */
+  reshapeAround(node: Node, axis: number, target: readonly number[]): readonly Node[] {
+    const [x, y] = [node.inputs[0]!, node.outputs[0]!]
+    const stated = this.#shapes.get(x)
+    if (stated === undefined || !stated.every(dim => typeof dim === 'number')) {
+      return this.drop(node, 'reshapes a value of which the batch is not the first dimension')
+    }
+    const dims = resolved(target, stated as number[], attributeOf(node, 'allowzero', 'int') !== 1)
+    const before = product(stated.slice(0, axis) as number[]) * (this.#outside.get(x) ?? 1)
+    const place = placeOf(before, dims, this.#batch)
+    if (place === undefined) return this.drop(node, 'reshapes across the batch')
+    this.axes.set(y, place.axis)
+    if (dims[place.axis] !== this.#batch) this.#merged.add(y)
+    if (place.outside > 1) this.#outside.set(y, place.outside)
+    const inputs = [x, this.constant(dims.with(place.axis, -1), `${y}/shape`)]
     return [changed(node, { inputs, attributes: { allowzero: undefined } })]
   }
 
@@ -174,6 +202,31 @@ export class BatchWalk {
     }
     return this.#batchSize
   }
+}
+
+/** A target of Reshape in plain numbers. */
+function resolved(target: readonly number[], shape: readonly number[], copies: boolean): number[] {
+  const dims = target.map((dim, i) => (dim === 0 && copies ? shape[i]! : dim))
+  const open = dims.indexOf(-1)
+  return open < 0 ? dims : dims.with(open, product(shape) / product(dims.filter(dim => dim !== -1)))
+}
+
+/** The dimension that holds the batch when `before` elements stand before it, and how many of them are in that dimension. */
+function placeOf(before: number, dims: readonly number[], batch: number) {
+  const starts = dims.map((_, i) => product(dims.slice(0, i)))
+  const alone = dims.findIndex((dim, i) => starts[i] === before && dim === batch)
+  if (alone >= 0) return { axis: alone, outside: 1 }
+  const joined = dims.findIndex((dim, i) => {
+    const outside = before / starts[i]!
+    return outside > 1 && Number.isInteger(outside) && dim % (outside * batch) === 0
+  })
+  const split = dims.findIndex((dim, i) => starts[i] === before && dim % batch === 0)
+  const axis = split >= 0 && (dims.length > 2 || joined < 0) ? split : joined
+  return axis < 0 ? undefined : { axis, outside: before / starts[axis]! }
+}
+
+function product(dims: readonly number[]): number {
+  return dims.reduce((a, b) => a * b, 1)
 }
 
 /** What the bodies of control flow read, from outside among others. */

@@ -16,6 +16,8 @@ export const batchDimension = 'batch'
 export interface SymbolicBatch extends Rewritten {
   /** The batch size that the file fixed; undefined when it left it open. Then, nothing had to be rewritten. */
   readonly fixedBatch: number | undefined
+  /** What could not be followed: results for other batches may be wrong. */
+  readonly doubts: readonly string[]
   /** What to compare: outputs that carry the batch. A run of B samples must give the rows of B runs of the original. */
   readonly check: { readonly input: string; readonly outputs: readonly string[] }
 }
@@ -51,7 +53,8 @@ export function symbolicBatch(graph: Graph): SymbolicBatch {
       initializers: new Map([...graph.initializers, ...walk.additions.constants]),
       valueInfo: new Map(),
     },
-    notes: [...notes, ...walk.notes],
+    notes: [...notes, ...walk.doubts.map(doubt => `${doubt}; results for batches may be wrong from there on.`)],
+    doubts: walk.doubts,
     fixedBatch,
     check: { input: input.name, outputs: carried.map(info => info.name) },
   }

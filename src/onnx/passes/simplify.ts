@@ -5,6 +5,7 @@ import { decodeModel, type EncodeOptions, encodeModel } from '../codec/index.js'
 import type { GraphEngine } from '../engine.js'
 import type { Dim, Graph, TypedGraph, ValueInfo, ValueType } from '../graph.js'
 import { canonical } from './canonical.js'
+import { withoutSequences } from './sequences.js'
 import { scanInputs, unroll } from './unroll.js'
 
 /**
@@ -17,7 +18,7 @@ export async function simplify(graph: Graph, engine: GraphEngine, options: Encod
   // What is folded decides how often loops run, and the other way round for loops within loops.
   for (let depth = 0; depth < deepestLoops; depth++) {
     const shapes = await shapesOf(simple, scanInputs(simple), engine)
-    const unrolled = unroll(simple, name => shapes.get(name))
+    const unrolled = withoutSequences(unroll(simple, name => shapes.get(name)))
     if (unrolled === simple) break
     simple = await folded(unrolled, engine, options)
   }

@@ -5,7 +5,7 @@
 import { bool, int64, type Shape } from '../../tensor/tensor.js'
 import type { Attribute, Graph, Initializer, Node } from '../graph.js'
 import { Emitter } from './emitter.js'
-import { Additions, attributeOf, intAttribute, namesOf } from './pass.js'
+import { Additions, attributeOf, intAttribute, namesOf, withoutUnused } from './pass.js'
 
 /** A graph does not grow beyond so many nodes: a number of trips comes from a file. */
 const mostNodes = 50_000
@@ -27,7 +27,8 @@ export function unroll(graph: Graph, shapeOf: (name: string) => Shape | undefine
     return expanded
   })
   if (!changed) return graph
-  return { ...graph, nodes, initializers: new Map([...graph.initializers, ...additions.constants]) }
+  // Bodies collect what nobody reads, sequences among others.
+  return withoutUnused({ ...graph, nodes, initializers: new Map([...graph.initializers, ...additions.constants]) })
 }
 
 interface Unroller {
@@ -206,8 +207,10 @@ function hoisted({ additions }: Unroller, body: Graph): Map<string, string> {
 function copyOf({ additions }: Unroller, body: Graph, bindings: ReadonlyMap<string, string>) {
   const names = new Map(bindings)
   const known = (name: string) => names.get(name) ?? name
-  const nodes = body.nodes.map((node): Node => {
-    const inputs = node.inputs.map(known)
+  const nodes = body.nodes.flatMap((node): Node[] => {
+    const e = new Emitter(additions, node.outputs[0]!)
+    // Within a body nobody checks that what Range is given has no dimensions; in the graph the engine does.
+    const inputs = node.inputs.map(known).map(name => (isControl(node, 'Range') ? e.op('Squeeze', [name]) : name))
     const attributes = renamedAttributes(node, names)
     const outputs = node.outputs.map(name => {
       if (name === '') return ''
@@ -215,7 +218,7 @@ function copyOf({ additions }: Unroller, body: Graph, bindings: ReadonlyMap<stri
       names.set(name, own)
       return own
     })
-    return { ...node, inputs, outputs, attributes }
+    return [...e.nodes, { ...node, inputs, outputs, attributes }]
   })
   return { nodes, outputs: body.outputs.map(output => known(output.name)) }
 }
