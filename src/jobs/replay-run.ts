@@ -140,7 +140,7 @@ interface Original {
 }
 
 /** The model of the run: the same file, or the endpoint wherever it is now. Throws `run-mismatch` for another file. */
-async function openOriginal(spec: ModelSpec, { model, service, engine, space }: Original): Promise<ScoreSource> {
+export async function openOriginal(spec: ModelSpec, { model, service, engine, space }: Original): Promise<ScoreSource> {
   if (spec.endpoint !== undefined) {
     if (service === undefined) throw new RobustlyError('internal', 'nothing says how the endpoint may be asked')
     return openEndpoint({ ...spec.endpoint, url: service.url }, { access: service.access, space })
@@ -224,7 +224,8 @@ function differs(recorded: number | null, margin: number): string | undefined {
   return `its margin is ${margin}, the record says ${recorded}`
 }
 
-function pointOf(text: string): Float32Array | undefined {
+/** The values of an adversarial example, undefined for text that is none. */
+export function pointOf(text: string): Float32Array | undefined {
   try {
     return decodeFloats(text)
   } catch {
@@ -232,7 +233,11 @@ function pointOf(text: string): Float32Array | undefined {
   }
 }
 
-function checkHash(what: string, { file, there, expected }: { file: string; there: string; expected: string }): void {
+/** Throws `run-mismatch` for another file. */
+export function checkHash(
+  what: string,
+  { file, there, expected }: { file: string; there: string; expected: string },
+): void {
   if (there === expected) return
   throw new RobustlyError(
     'run-mismatch',

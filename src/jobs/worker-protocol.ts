@@ -13,6 +13,7 @@ import type { RuntimeDescription } from '../runtime/doctor.js'
 import type { Access } from '../runtime/http/access.js'
 import type { Usage } from '../runtime/http/usage.js'
 import { compiledEntry, startWorker, type WorkerProcess } from '../runtime/process.js'
+import type { ExportFindings, ExportRequest } from './export-run.js'
 import type { ReplayFindings, ReplayRequest } from './replay-run.js'
 
 export interface WorkerLimits {
@@ -69,6 +70,11 @@ export type WorkerProtocol = {
     params: ReplayRequest
     progress: { readonly done: number; readonly total: number }
     result: ReplayFindings
+  }
+  export: {
+    params: ExportRequest
+    progress: { readonly done: number; readonly total: number }
+    result: ExportFindings
   }
   runtime: { params: { engine: 'native' | 'wasm' | undefined }; progress: never; result: RuntimeDescription }
 }

@@ -9,6 +9,7 @@ import { serve } from '../runtime/channel.js'
 import { describeRuntime } from '../runtime/doctor.js'
 import { loadEngine } from '../runtime/engine.js'
 import type { Usage } from '../runtime/http/usage.js'
+import { exportRun } from './export-run.js'
 import { measure } from './measure.js'
 import { findEndpointFacts, findFacts } from './model-facts.js'
 import { replayRun } from './replay-run.js'
@@ -53,6 +54,7 @@ serve<WorkerProtocol>({
     return { runtimeSeconds: running.runtimeSeconds }
   },
   replay: replayRun,
+  export: exportRun,
   runtime: async ({ engine }) => describeRuntime(await loadEngine(engine === undefined ? {} : { require: engine })),
 })
 

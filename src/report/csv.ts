@@ -45,7 +45,7 @@ export function renderCsv(result: Result, outcomes: readonly Outcome[] = []): st
 }
 
 /** Text that a spreadsheet would run as a formula gets an apostrophe in front. */
-function field(value: string | number): string {
+export function field(value: string | number): string {
   if (typeof value === 'number') return String(value)
   const safe = /^\s*[=+\-@\t\r]/.test(value) ? `'${value}` : value
   return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe

@@ -4,6 +4,7 @@ import { compare } from './compare.js'
 import { completion } from './completion.js'
 import { doctor } from './doctor.js'
 import { evaluate } from './evaluate.js'
+import { exporting } from './export.js'
 import { gate } from './gate.js'
 import { init } from './init.js'
 import { inspect } from './inspect.js'
@@ -18,6 +19,7 @@ export const commands: readonly CommandEntry[] = [
   report,
   compare,
   gate,
+  exporting,
   schema,
   doctor,
   init,
