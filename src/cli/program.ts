@@ -6,7 +6,7 @@ import { printable } from '../printable.js'
 import { commands } from './commands/index.js'
 import { type Environment, Interrupted } from './environment.js'
 
-const exitCodeHelp = `
+export const exitCodeHelp = `
 Exit codes:
   0    fine
   1    a requirement is not met, or a replay refutes what the run says
@@ -30,7 +30,8 @@ export async function runProgram(argv: readonly string[], environment: Environme
   }
 }
 
-function buildProgram(act: (run: () => Promise<number>) => Promise<void>, environment: Environment): Command {
+/** The tree of commands. `act` gets what a command does. */
+export function buildProgram(act: (run: () => Promise<number>) => Promise<void>, environment: Environment): Command {
   const output = {
     writeOut: (text: string) => void environment.stdout.write(text),
     writeErr: (text: string) => void environment.stderr.write(text),

@@ -1,0 +1,10 @@
+/** The table of generated references: path and text. Pure functions of the tables of the program. */
+import { commandDocument } from './commands.js'
+import { configDocument } from './config.js'
+import { operatorDocument } from './operators.js'
+
+export const references: Readonly<Record<string, () => string>> = {
+  'docs/reference/cli.md': commandDocument,
+  'docs/reference/config.md': configDocument,
+  'docs/operators.md': operatorDocument,
+}
