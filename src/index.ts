@@ -9,6 +9,7 @@ export type { InspectedModel } from './evaluate/facts.js'
 export { decodeFloats, type SampleRecord } from './evaluate/record.js'
 export type { DataSpace, EvaluationSpec, PlannedAttack } from './evaluate/spec.js'
 export { suites } from './evaluate/suite.js'
+export { compare } from './jobs/compare.js'
 export {
   type EvaluateOptions,
   type Evaluation,
@@ -16,11 +17,18 @@ export {
   evaluate,
   type Progress,
 } from './jobs/evaluate.js'
+export { type Evaluated, readEvaluated } from './jobs/evaluated.js'
+export { type ExportOptions, exportExamples } from './jobs/export.js'
+export type { ExportFindings } from './jobs/export-run.js'
+export { gate } from './jobs/gate.js'
 export { type InspectOptions, inspect } from './jobs/inspect.js'
 export { type ReadRunOptions, readRun } from './jobs/read-run.js'
 export { type ReplayOptions, replay } from './jobs/replay.js'
 export type { ReplayFindings } from './jobs/replay-run.js'
 export { version } from './jobs/version.js'
+export type { Comparison } from './report/comparison.js'
+export type { Outcome } from './report/gate/decide.js'
+export { parseRequirement, type Requirement } from './report/gate/requirement.js'
 export type { RunData } from './report/html/document.js'
 export { renderHtml } from './report/html/render.js'
 export { reportFormats } from './report/index.js'
