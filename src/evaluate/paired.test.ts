@@ -16,6 +16,21 @@ test('the exact test agrees with closed forms', () => {
   expect(pair(900, 1100).probability).toBeCloseTo(8.48e-6, 7)
 })
 
+test('the exact test agrees with counting every way in which pairs can differ', () => {
+  for (let first = 0; first <= 6; first++) {
+    for (let second = 0; second <= 6; second++) {
+      const trials = first + second
+      let asUneven = 0
+      for (let ways = 0; ways < 2 ** trials; ways++) {
+        let ones = 0
+        for (let bit = 0; bit < trials; bit++) ones += (ways >> bit) & 1
+        if (Math.abs(2 * ones - trials) >= Math.abs(first - second)) asUneven++
+      }
+      expect(pair(first, second).probability).toBeCloseTo(asUneven / 2 ** trials, 12)
+    }
+  }
+})
+
 test('the interval agrees with closed forms', () => {
   // Nothing differs in n pairs: the rate of pairs that do is at most 1 - 0.005^(1/n).
   const most = 1 - 0.005 ** (1 / 70)

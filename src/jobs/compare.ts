@@ -2,6 +2,7 @@
 import { RobustlyError } from '../errors.js'
 import { pairedDifference } from '../evaluate/paired.js'
 import type { Compared, Comparison } from '../report/comparison.js'
+import { withoutFolders } from '../report/gate/requirement.js'
 import { checkSame, type Evaluated, readEvaluated, sameQuestion, type Verdict } from './evaluated.js'
 
 /** Throws `run-unreadable`, and `run-mismatch` for other data, threat or norm, or without a sample in common. */
@@ -64,7 +65,7 @@ function verdictsOf({ name, verdicts }: Evaluated): ReadonlyMap<number, Verdict>
 function sideOf({ name, result }: Evaluated): Comparison['runs'][number] {
   const { model, data, suite, attacks, seed, tool } = result
   return {
-    name,
+    name: withoutFolders(name),
     model: model.file,
     sha256: model.sha256,
     samples: [...data.range],

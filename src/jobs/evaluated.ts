@@ -96,6 +96,7 @@ export const sameMethod: readonly Trait[] = [
   ...sameQuestion,
   ['samples', ({ data }) => data.range.join(':')],
   ['attacks', ({ attacks }) => attacks.map(({ name, options }) => [name, options])],
+  ['surrogate models (sha256)', ({ surrogates }) => surrogates?.map(({ sha256 }) => sha256) ?? null],
   ['individual', ({ mode }) => mode === 'individual'],
   ['draws', ({ draws }) => draws ?? 1],
   ['version of robustly', ({ tool }) => tool.version],

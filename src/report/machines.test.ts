@@ -7,12 +7,14 @@ import { expect, test } from 'vitest'
 import { madeUpResult } from '../../test/support/result.js'
 import { sarifSchema } from '../../test/support/sarif-schema.js'
 import { parseXml, type XmlElement } from '../../test/support/xml.js'
-import { decide } from './gate/decide.js'
+import { comparisonMarkdown, comparisonText } from './comparison.js'
+import { decide, type Outcome } from './gate/decide.js'
 import { parseRequirement } from './gate/requirement.js'
 import { annotations } from './github.js'
 import { reportFormats } from './index.js'
 import { marker } from './markdown.js'
 import { uriOf } from './sarif.js'
+import type { Result } from './schema.js'
 import { renderTerminal } from './terminal.js'
 
 const ajv = new Ajv({ allErrors: true })
@@ -163,7 +165,25 @@ const hostile = [
   '../../etc/passwd',
 ]
 
-const harmless: Readonly<Record<string, (text: string, result: ReturnType<typeof madeUpResult>) => void>> = {
+/** Live markup: tags, links, pictures, mentions, addresses, code. */
+const markup = /<|(?<!\\)!?\[[^\]]*\]\(|@|:\/\/|www\.[a-z]|(?<!\\)`|(?<!\\)\*\*b/
+
+const side = { name: 'a', model: 'm', sha256: '', samples: [0, 9], suite: 'quick', attacks: [], seed: 0, version: '0' }
+const rates = {
+  count: 9,
+  first: 1,
+  second: 1,
+  difference: 0,
+  interval: [-0.1, 0.1],
+  probability: 1,
+  lost: [],
+  won: [],
+} as const
+const compared = { standard: rates, robust: rates, withoutVerdict: 0 }
+
+type Check = (text: string, result: Result, outcomes?: readonly Outcome[]) => void
+
+const harmless: Readonly<Record<string, Check>> = {
   '.json': (text, result) => {
     // JSON cannot hold half a surrogate pair in UTF-8; written as an escape it comes back as it was.
     expect(JSON.parse(text)).toEqual(result)
@@ -185,20 +205,20 @@ const harmless: Readonly<Record<string, (text: string, result: ReturnType<typeof
       expect(new URL(uri, 'file:///root/').href).toMatch(/^(file:\/\/\/root\/|https?:)/)
     }
   },
-  '.md': (text, result) => {
+  '.md': (text, result, outcomes) => {
     expect(text.match(/<!-- robustly:result -->/g)).toHaveLength(1)
     const shown = text.replace(marker, '')
-    expect(shown).not.toMatch(/<(?!!)|(?<!\\)!?\[[^\]]*\]\(|@|:\/\/|www\.[a-z]|(?<!\\)`|(?<!\\)\*\*b/)
+    expect(shown).not.toMatch(markup)
     expect(shown).not.toMatch(/[^\P{Cc}\n]|\p{Bidi_Control}/u)
     // A name adds neither lines nor cells.
-    const plain = render('.md', { ...madeUpResult(), warnings: result.warnings.map(() => 'w') })
+    const plain = render('.md', { ...madeUpResult(), warnings: result.warnings.map(() => 'w') }, undefined, outcomes)
     const shape = (markdown: string) => markdown.split('\n').map(line => line.match(/(?<!\\)\|/g)?.length ?? 0)
     expect(shape(text)).toEqual(shape(plain))
   },
-  '.csv': text => {
+  '.csv': (text, _, outcomes = []) => {
     const rows = parseCsv(text, { record_delimiter: '\r\n' }) as string[][]
     expect(rows[0]![0]).toBe('row')
-    expect(rows).toHaveLength(4)
+    expect(rows).toHaveLength(4 + outcomes.length)
     for (const cell of rows.flat()) {
       if (!/^-?[\d.e+-]+$/.test(cell)) expect(cell).not.toMatch(/^\s*[=+\-@\t\r]/)
     }
@@ -207,12 +227,28 @@ const harmless: Readonly<Record<string, (text: string, result: ReturnType<typeof
 
 test.each(hostile)('%j stays a name in every format', text => {
   const result = madeUpResult({ text })
-  for (const [ending, check] of Object.entries(harmless)) check(render(ending, result), result)
+  // Requirements may name files too.
+  const outcomes = hold(result, 'robust >= 0.9').map(outcome => ({ ...outcome, requirement: `drop <= 0 vs ${text}` }))
+  for (const [ending, check] of Object.entries(harmless)) {
+    check(render(ending, result), result)
+    check(render(ending, result, undefined, outcomes), result, hold(result, 'robust >= 0.9'))
+  }
   const terminal = renderTerminal(result, { width: 80, color: false, unicode: true })
   expect(terminal).not.toMatch(/[^\P{Cc}\n]|\p{Bidi_Control}/u)
-  const lines = annotations(result).split('\n')
-  expect(lines).toHaveLength(2)
-  expect(lines[0]).toMatch(/^::warning title=[^:,\n\r]*::[^\n\r]*$/)
+  const lines = annotations(result, outcomes).split('\n')
+  expect(lines).toHaveLength(3)
+  for (const line of lines.slice(0, 2)) expect(line).toMatch(/^::(?:error|warning) title=[^:,\n\r]*::[^\n\r]*$/)
+  const sides = [
+    { ...side, name: text, model: text, attacks: [text] },
+    { ...side, attacks: [] },
+  ] as const
+  const comparison = { ...compared, runs: sides, data: { file: text, sha256: '' }, threat: result.threat }
+  expect(comparisonText(comparison)).not.toMatch(/[^\P{Cc}\n]|\p{Bidi_Control}/u)
+  const markdown = comparisonMarkdown(comparison)
+  expect(markdown.split('\n')).toHaveLength(
+    comparisonMarkdown({ ...comparison, runs: [{ ...side, attacks: ['x'] }, sides[1]] }).split('\n').length,
+  )
+  expect(markdown.replace(/^<!-- robustly:comparison -->/, '')).not.toMatch(markup)
 })
 
 test('formats that hold text of others are all in the table', () => {

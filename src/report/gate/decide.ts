@@ -7,13 +7,13 @@ import { differenceInterval, type PairedCounts, pairedDifference } from '../../e
 import { exactInterval, samplesNeeded } from '../../evaluate/statistics.js'
 import { printable } from '../../printable.js'
 import type { Result } from '../schema.js'
-import { type ComparisonSign, ofAttack, type Quantity, type Requirement } from './requirement.js'
+import { type ComparisonSign, ofAttack, type Quantity, type Requirement, shownText } from './requirement.js'
 
 export type Decision = 'interval' | 'point'
 export type Status = 'met' | 'not-met' | 'undecided'
 
 export interface Outcome {
-  /** The requirement as it was written. */
+  /** The requirement as it was written, without folders of this machine. */
   readonly requirement: string
   readonly metric: string
   readonly attack: string | null
@@ -63,7 +63,7 @@ export function decide(requirement: Requirement, result: Result, how: Decision, 
       : undefined
   const decisive = how === 'point' ? value : range[status === 'not-met' ? best(sign) : 1 - best(sign)]!
   return {
-    requirement: requirement.text,
+    requirement: shownText(requirement),
     metric: requirement.metric,
     attack: requirement.attack ?? null,
     quantity: requirement.quantity,

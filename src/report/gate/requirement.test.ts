@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { RobustlyError } from '../../errors.js'
-import { comparisons, metrics, parseRequirement } from './requirement.js'
+import { comparisons, metrics, parseRequirement, shownText } from './requirement.js'
 
 test.each([
   ['robust >= 0.45', { metric: 'robust', sign: '>=', threshold: 0.45, quantity: 'share' }],
@@ -87,4 +87,14 @@ test('any text is either a requirement or an error for people', () => {
       }
     }),
   )
+})
+
+test('what others read tells no folders of this machine', () => {
+  const shown = (path: string) => shownText(parseRequirement(`drop <= 0.1 vs ${path}`))
+  expect(['/home/me/runs/main/', 'C:\\me\\main', 'runs/main', '/'].map(shown)).toEqual([
+    'drop <= 0.1 vs main',
+    'drop <= 0.1 vs main',
+    'drop <= 0.1 vs runs/main',
+    'drop <= 0.1 vs ',
+  ])
 })

@@ -122,3 +122,14 @@ const ranges: Readonly<Record<Quantity, Range>> = {
   count: { holds: value => Number.isSafeInteger(value) && value >= 0, says: 'a whole number of samples' },
   distance: { holds: value => value >= 0, says: 'a distance, at least 0' },
 }
+
+/** A requirement as others may read it: where a baseline lies on this machine is nobody's business. */
+export function shownText({ text, baseline }: Requirement): string {
+  return baseline === undefined ? text : `${text.slice(0, -baseline.length)}${withoutFolders(baseline)}`
+}
+
+/** The last part of a path that starts at a root; other paths stay. */
+export function withoutFolders(path: string): string {
+  if (!/^(?:[/\\]|[a-z]:)/i.test(path)) return path
+  return path.split(/[/\\]/).filter(Boolean).at(-1) ?? ''
+}
