@@ -1,7 +1,7 @@
 /** What a model is, whether it can be attacked, and whether the rewritten graph still is the model. */
 import { surrogatesIn } from '../autodiff/surrogates.js'
 import { RobustlyError } from '../errors.js'
-import { compile, prepareModel, specialiseAsCan, withoutGradient } from '../model/compile.js'
+import { type CompiledModel, compile, prepareModel, specialiseAsCan, withoutGradient } from '../model/compile.js'
 import { type DataSpace, planInput } from '../model/data-space.js'
 import type { ScoreSource } from '../model/score-source.js'
 import type { Graph, TypedGraph, ValueInfo } from '../onnx/graph.js'
@@ -12,6 +12,8 @@ import { type Engine, loadEngine } from '../runtime/engine.js'
 import { type ModelFile, readModelFile } from '../runtime/files.js'
 import { sizeOf } from '../tensor/tensor.js'
 import { compare } from './compare.js'
+import { type GraphFacts, graphFacts } from './graph-facts.js'
+import type { DataFindings } from './preflight.js'
 import { openVerifier, soleInput } from './verify.js'
 import type { ModelFacts } from './worker-api.js'
 
@@ -24,7 +26,7 @@ export interface InspectOptions {
   readonly surrogates?: 'on' | 'off'
 }
 
-export interface InspectedModel extends ModelFacts {
+export interface InspectedModel extends ModelFacts, GraphFacts {
   readonly parameters: number
   /** File name only. */
   readonly file: string
@@ -40,6 +42,8 @@ export interface InspectedModel extends ModelFacts {
   readonly missing: ReadonlyMap<string, readonly string[]>
   /** Why only attacks by scores or labels are possible, in a sentence, where that is in the nature of the model. */
   readonly blackBox?: string
+  /** Whether data and model fit together, where that was asked for. */
+  readonly data?: DataFindings
 }
 
 /**
@@ -70,7 +74,8 @@ export async function inspectModel(path: string, options: InspectOptions = {}): 
   }
 }
 
-type Findings = Pick<InspectedModel, 'missing' | 'blackBox' | 'notes' | 'surrogates' | 'warnings' | 'randomised'>
+type Findings = GraphFacts &
+  Pick<InspectedModel, 'missing' | 'blackBox' | 'notes' | 'surrogates' | 'warnings' | 'randomised'>
 
 /** What stands between the model and its gradient, and whether the graph that is differentiated is the model. */
 async function differentiated(
@@ -89,6 +94,7 @@ async function differentiated(
     notes: [...notes, why],
     warnings: [],
     randomised: drawing,
+    ...graphFacts(file.graph, undefined, 1),
   })
   const scored = scoresOf(file.graph)
   if (scored.labels !== undefined) {
@@ -109,9 +115,21 @@ async function differentiated(
     missing: withoutGradient(simple, surrogates),
     notes: [...prepared.notes, ...replaced],
     surrogates: replaced,
-    warnings,
+    warnings: (await answersProbabilities(model)) ? [...warnings, twiceSoftmax] : warnings,
     randomised,
+    ...graphFacts(file.graph, simple, 2),
   }
+}
+
+const twiceSoftmax =
+  'The scores that attacks see are probabilities still: losses on them saturate. Export the model with its logits as the output.'
+
+/** Whether the scores of random samples, after a final softmax was cut off, still are positive with a sum of one. */
+async function answersProbabilities({ scores, batch, classes }: CompiledModel): Promise<boolean> {
+  const all = await scores()
+  return Array.from({ length: batch }, (_, row) => all.subarray(row * classes, (row + 1) * classes)).every(
+    own => own.every(value => value >= 0) && Math.abs(own.reduce((sum, value) => sum + value, 0) - 1) < 1e-4,
+  )
 }
 
 /** Which nodes' gradients are replaced by what, a sentence for each operator. */

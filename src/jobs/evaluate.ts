@@ -9,6 +9,7 @@ import { RobustlyError } from '../errors.js'
 import { startDistances } from '../evaluate/distances.js'
 import type { InspectedModel } from '../evaluate/facts.js'
 import { startTally } from '../evaluate/metrics.js'
+import { findingsInWords } from '../evaluate/preflight.js'
 import { preparedAttacks } from '../evaluate/preparation.js'
 import type { SampleRecord } from '../evaluate/record.js'
 import type { EvaluationSpec } from '../evaluate/spec.js'
@@ -196,8 +197,24 @@ async function intoFolder(
       folder.saveSeconds(watch.seconds)
       folder.close()
     }
-    throw error
+    throw watch.refused === error ? await explained(error as RobustlyError, options) : error
   }
+}
+
+/** The refusal of a model at chance with what would mend it, where that can be found. */
+async function explained(refused: RobustlyError, options: EvaluateOptions): Promise<RobustlyError> {
+  if (options.service !== undefined) return refused
+  const { signal } = options
+  const limits = limitsFor(1, options)
+  const request = { ...factsRequest(options), check: true }
+  const data = await withWorker('preflight', { ...limits, signal }, client => client.call('facts', request, limits))
+    .then(facts => facts.data)
+    .catch(() => undefined)
+  const [found] = data === undefined ? [] : findingsInWords(data)
+  if (found === undefined) return refused
+  return new RobustlyError(refused.code, refused.message, {
+    hint: `It seems that ${found}. To go on as it is: --force.`,
+  })
 }
 
 interface Filling extends Subject {

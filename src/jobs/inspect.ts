@@ -24,7 +24,11 @@ export async function inspect(model: string, options: InspectOptions = {}): Prom
   const { engine, allowHardlinks, surrogates, signal } = options
   const data = options.data === undefined ? undefined : { path: resolve(options.data), space: options.space ?? {} }
   return withWorker('inspect', { memoryLimitBytes, signal }, client =>
-    client.call('facts', { model: resolve(model), data, engine, allowHardlinks, surrogates }, { silenceSeconds }),
+    client.call(
+      'facts',
+      { model: resolve(model), data, engine, allowHardlinks, surrogates, check: true },
+      { silenceSeconds },
+    ),
   )
 }
 

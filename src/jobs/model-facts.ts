@@ -3,6 +3,9 @@ import { openDataset } from '../data/dataset.js'
 import { type InspectedEndpoint, inspectEndpoint } from '../evaluate/endpoint-facts.js'
 import { spaceOf } from '../evaluate/evaluator.js'
 import { type InspectedModel, inspectModel } from '../evaluate/facts.js'
+import { preflight, preflightSamples } from '../evaluate/preflight.js'
+import { loadEngine } from '../runtime/engine.js'
+import { readModelFile } from '../runtime/files.js'
 import type { EndpointRequest, FactsRequest } from './worker-protocol.js'
 
 /** Throws what reading and running the model throws. */
@@ -12,6 +15,7 @@ export async function findFacts({
   engine,
   surrogates,
   data,
+  check,
 }: FactsRequest): Promise<InspectedModel> {
   const options = {
     ...(engine !== undefined && { engine }),
@@ -21,7 +25,13 @@ export async function findFacts({
   if (data === undefined) return inspectModel(model, options)
   const dataset = await openDataset(data.path, { verify: false })
   try {
-    return await inspectModel(model, { ...options, space: spaceOf(data.space, dataset) })
+    const space = spaceOf(data.space, dataset)
+    const facts = await inspectModel(model, { ...options, space })
+    if (!check) return facts
+    const samples = await dataset.read(0, Math.min(dataset.count, preflightSamples))
+    const ort = await loadEngine(engine === undefined ? {} : { require: engine })
+    const file = await readModelFile(model, { allowHardlinks: options.allowHardlinks })
+    return { ...facts, data: await preflight(ort, file, space, samples) }
   } finally {
     await dataset.close()
   }

@@ -29,6 +29,8 @@ export interface FactsRequest {
   readonly surrogates?: 'on' | 'off' | undefined
   /** Shape of the samples and what is done to them, when data are at hand. */
   readonly data?: { readonly path: string; readonly space: DataSpace } | undefined
+  /** Whether to try if the data fit the model. */
+  readonly check?: boolean | undefined
 }
 
 export interface EndpointRequest extends Pick<FactsRequest, 'engine' | 'data'> {

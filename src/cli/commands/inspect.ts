@@ -2,6 +2,7 @@
 import { Option } from 'commander'
 import { RobustlyError } from '../../errors.js'
 import type { InspectedModel } from '../../evaluate/facts.js'
+import { type DataFindings, findingsInWords } from '../../evaluate/preflight.js'
 import { inspectService, inspect as run } from '../../jobs/inspect.js'
 import { printable } from '../../printable.js'
 import { grouped } from '../../report/terminal.js'
@@ -16,6 +17,8 @@ interface Options extends EndpointOptions {
   mean?: number[]
   std?: number[]
   layout?: 'NCHW' | 'NHWC'
+  scale?: number
+  channels?: 'rgb' | 'bgr'
   engine?: 'native' | 'wasm'
   allowHardlinks?: boolean
   surrogateGradients?: 'on' | 'off'
@@ -34,10 +37,12 @@ export const inspect: CommandEntry = {
   define(command, act, environment) {
     command
       .argument('[model]', 'the .onnx file, or the address of an endpoint')
-      .option('--data <path>', 'data whose samples the model takes, where its input shape is open')
+      .option('--data <path>', 'data to try the model on: shape, range of values, normalisation, colours, labels')
       .option('--mean <numbers>', 'subtracted per channel', parse.numbers)
       .option('--std <numbers>', 'divided by, per channel', parse.numbers)
       .addOption(new Option('--layout <name>', 'what the model takes').choices(['NCHW', 'NHWC']))
+      .option('--scale <number>', 'multiplies every value', parse.positive)
+      .addOption(new Option('--channels <order>', 'order of colours that the model takes').choices(['rgb', 'bgr']))
       .addOption(new Option('--engine <name>', 'which ONNX Runtime').choices(['native', 'wasm']))
       .option('--allow-hardlinks', 'accept external data with several hard links')
       .addOption(
@@ -54,8 +59,14 @@ export const inspect: CommandEntry = {
 }
 
 async function inspectCommand(path: string | undefined, options: Options, environment: Environment): Promise<number> {
-  const { data, mean, std, layout, engine, allowHardlinks, surrogateGradients } = options
-  const space = { ...(mean && { mean }), ...(std && { std }), ...(layout && { layout }) }
+  const { data, mean, std, layout, scale, channels, engine, allowHardlinks, surrogateGradients } = options
+  const space = {
+    ...(mean && { mean }),
+    ...(std && { std }),
+    ...(layout && { layout }),
+    ...(scale && { scale }),
+    ...(channels && { channels }),
+  }
   const service = serviceOf(path, options, environment.variables)
   if (service !== undefined) {
     const endpoint = await inspectService(service, { data, space, engine, signal: environment.signal })
@@ -90,6 +101,10 @@ function listed(missing: InspectedModel['missing']): string {
       return `${printable(name, 60)}${nodes.length > 1 ? ` x ${nodes.length}` : ''}${where}`
     })
     .join(', ')
+}
+
+function dataRow({ count, correct }: DataFindings): [string, string[]] {
+  return ['Data', [`${correct} of the first ${count} samples are classified correctly`]]
 }
 
 function asJson(model: InspectedModel): string {
@@ -131,6 +146,14 @@ function describe(model: InspectedModel, environment: Environment): string {
     ],
     ['Output', [...model.outputs.map(shapeOf), `${model.classes} classes`]],
     ['Parameters', [grouped(model.parameters)]],
+    ...(model.multiplyAdds === null
+      ? []
+      : ([['Cost', [`${grouped(model.multiplyAdds)} multiply-adds per sample`]]] as [string, string[]][])),
+    [
+      'Takes',
+      [...(model.layout === null ? [] : [model.layout]), model.inputRange, ...(model.quantised ? ['quantised'] : [])],
+    ],
+    ...(model.data === undefined ? [] : [dataRow(model.data)]),
     ['SHA-256', [model.sha256]],
     ['Engine', [`ONNX Runtime ${model.engine.version} (${model.engine.kind})`]],
   ]
@@ -146,6 +169,7 @@ function describe(model: InspectedModel, environment: Environment): string {
     ...model.notes.map(note => `  i ${printable(note)}`),
     ...(model.randomised ? ['  ! It draws at random: evaluate it with --suite rand.'] : []),
     ...model.warnings.map(text => `  ! ${printable(text)}`),
+    ...(model.data === undefined ? [] : findingsInWords(model.data).map(text => `  ! ${text}`)),
   ]
   const verdict =
     model.missing.size === 0 && model.blackBox === undefined
