@@ -2,6 +2,7 @@
 import type { Outcome, Status } from '../report/gate/decide.js'
 import { metrics, ofAttack, parseRequirement, type Requirement } from '../report/gate/requirement.js'
 import { outcomeText } from '../report/gate/words.js'
+import { wrapped } from '../report/terminal.js'
 import { type Environment, hasColor, hasUnicode } from './environment.js'
 
 export const requirementHelp = `
@@ -20,13 +21,15 @@ const signs: Readonly<Record<Status, readonly [unicode: string, ascii: string, c
   undecided: ['?', '?', '33'],
 }
 
-/** A line for each. */
+/** A paragraph for each, as wide as the terminal. */
 export function outcomeLines(outcomes: readonly Outcome[], environment: Environment): string {
   const color = hasColor(environment, environment.stdout)
   const column = hasUnicode(environment) ? 0 : 1
   const lines = outcomes.map(outcome => {
     const [sign, code] = [signs[outcome.status][column]!, signs[outcome.status][2]]
-    return `  ${color ? `\u001b[${code}m${sign}\u001b[0m` : sign} ${outcomeText(outcome)}\n`
+    const width = Math.max(40, environment.stdout.columns ?? Number.POSITIVE_INFINITY) - 4
+    const text = Number.isFinite(width) ? wrapped(outcomeText(outcome), width).join('\n    ') : outcomeText(outcome)
+    return `  ${color ? `\u001b[${code}m${sign}\u001b[0m` : sign} ${text}\n`
   })
   return `\n${lines.join('')}`
 }

@@ -263,7 +263,8 @@ function flow(parts: readonly string[], width: number, separator: string): strin
   return lines
 }
 
-function wrapped(text: string, width: number): string[] {
+/** Lines of at most so many characters, broken between words where that can be. */
+export function wrapped(text: string, width: number): string[] {
   return flow(
     text.split(' ').flatMap(word => word.match(new RegExp(`.{1,${width}}`, 'gu')) ?? []),
     width,
