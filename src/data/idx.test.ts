@@ -49,13 +49,6 @@ describe('MNIST itself', () => {
     }
   })
 
-  test('10,000 images in ranges of 250 take well under a second', async () => {
-    const dataset = await opened(mnist)
-    const started = performance.now()
-    for (let start = 0; start < 10_000; start += 250) await dataset.read(start, start + 250)
-    expect(performance.now() - started).toBeLessThan(1000)
-  })
-
   test('reading on and on does not need more and more memory', async () => {
     const dataset = await opened(`${mnist}:train`)
     const before = process.memoryUsage().arrayBuffers

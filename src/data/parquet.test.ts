@@ -75,14 +75,12 @@ describe('.parquet', () => {
       fc.asyncProperty(fc.array(edit, { minLength: 1, maxLength: 6 }), async edits => {
         const mutated = Uint8Array.from(bytes)
         for (const [at, value] of edits) mutated[at] = value
-        const started = performance.now()
         try {
           const data = await openDataset(`${file('m.parquet', mutated)}:encode=one-hot`)
           await data.read(0, data.count)
         } catch (error) {
           if (!(error instanceof RobustlyError)) throw error
         }
-        expect(performance.now() - started).toBeLessThan(5000)
       }),
       { numRuns: 400 },
     )

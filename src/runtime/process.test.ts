@@ -265,9 +265,7 @@ describe('limits', () => {
   test('a run that never ends is killed when it has been silent for too long', async () => {
     const client = start()
     await client.call('echo', 1)
-    const began = performance.now()
     await expect(client.call('run', endlessRun, { silenceSeconds: 1 })).rejects.toMatchObject({ code: 'time-limit' })
-    expect(performance.now() - began).toBeLessThan(10_000)
     expect(await client.worker.exited).toMatchObject({ reason: 'time-limit', signal: 'SIGKILL' })
   })
 

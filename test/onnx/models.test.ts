@@ -146,7 +146,6 @@ describe.skipIf(!present)('real models', () => {
         for (const { at, remove, insert } of edits) {
           mutated = Buffer.concat([mutated.subarray(0, at), insert, mutated.subarray(at + remove)])
         }
-        const started = performance.now()
         try {
           const { graph } = decodeModel(mutated)
           for (const constant of graph.initializers.values()) constant.load()
@@ -155,7 +154,6 @@ describe.skipIf(!present)('real models', () => {
         } catch (error) {
           if (!(error instanceof RobustlyError)) throw error
         }
-        expect(performance.now() - started).toBeLessThan(2000)
       }),
       { numRuns: 500 },
     )
