@@ -30,8 +30,8 @@ Newer ones than opset ${canonicalOpset}, or ones whose shapes engines do not see
     table(['operator', 'since'], newer),
     `Quantised operators (${quantised.length}) become the floating-point arithmetic that they stand for: ${quantised.map(code).join(', ')}.
 
-\`If\`, \`Loop\` and \`Scan\` that are decided before the model runs are unrolled. Linear models, scalers and support vector machines of \`ai.onnx.ml\` are
-written out; tree ensembles and other classifiers of \`ai.onnx.ml\` are attacked by scores or labels.`,
+\`If\`, \`Loop\` and \`Scan\` that are decided before the model runs are unrolled. Linear models and scalers of \`ai.onnx.ml\` are written out; tree
+ensembles and support vector machines are attacked by scores or labels.`,
   ].join('\n\n')}\n`
 }
 
