@@ -359,12 +359,7 @@ describe('bad input', () => {
     // graph > node > attribute > graph > …
     for (let level = 0; level < 1000; level++) for (const field of [6, 5, 1]) wrap(field)
     wrap(7)
-    // The fastest of three: the machine may be busy with other tests.
-    const times = [1, 2, 3].map(() => {
-      expect(failure(() => decodeModel(Uint8Array.of(8, 8, ...nested))).code).toBe('model-unreadable')
-      return performance.now() - started
-    })
-    expect(Math.min(...times)).toBeLessThan(100)
+    expect(failure(() => decodeModel(Uint8Array.of(8, 8, ...nested))).code).toBe('model-unreadable')
   })
 
   test.each([
