@@ -11,7 +11,9 @@ it.each(Object.entries(references))('%s is what `npm run docs` writes', (path, t
 })
 
 it('every command, option and operator is there', () => {
-  const [cli, config, list] = Object.values(references).map(text => text())
+  const [cli, config, list] = ['docs/reference/cli.md', 'docs/reference/config.md', 'docs/operators.md'].map(path =>
+    references[path]!(),
+  )
   for (const { name } of commands) expect(cli).toContain(`\n## ${name}\n`)
   for (const name of Object.keys(evaluateOptions)) {
     if (!['json', 'resume', 'force', 'quiet'].includes(name)) expect(config).toContain(`| \`${name}\` |`)

@@ -27,5 +27,10 @@ export function printConfig({ settings, origins }: Resolved, { json }: { readonl
 const hidden = (value: unknown) => (typeof value === 'string' ? withoutSecrets(value) : value)
 
 function written(value: unknown): string {
+  if (Array.isArray(value) && value.every(isWritten)) return printable(value.map(({ text }) => text).join('; '))
   return printable(typeof value === 'string' ? value : JSON.stringify(value))
 }
+
+/** What was parsed and keeps how it was written. */
+const isWritten = (value: unknown): value is { readonly text: string } =>
+  typeof value === 'object' && value !== null && 'text' in value && typeof value.text === 'string'
