@@ -1,13 +1,17 @@
 /** `npm run bench`: ratios measured in one run, as a table. Exit code 1 when one misses what is required of it. */
 import { loadEngine } from '../src/runtime/engine.js'
+import { architectureCost } from './architectures.js'
 import { suiteCost } from './efficiency.js'
 import { evaluationCost } from './evaluation.js'
 import { gradientCost } from './gradient.js'
+import { loadingCost } from './loading.js'
 import { processCost } from './processes.js'
 
 const engine = await loadEngine()
 const results = [
   ...(await gradientCost(engine)),
+  ...(await architectureCost(engine)),
+  ...loadingCost(),
   ...(await evaluationCost(engine)),
   ...(await suiteCost(engine)),
   ...(await processCost()),

@@ -110,20 +110,23 @@ function selfAttention(b: NetworkBuilder, x: Value, heads: number, mask?: Value)
 }
 
 /** Depthwise convolutions, HardSwish, squeeze and excite. */
-export function mobileNetwork(width = 8, size = 8): Network {
+export function mobileNetwork(width = 8, size = 8, blocks = 1): Network {
   const b = new NetworkBuilder('mobile network')
   const sample = [3, size, size]
   const act = (x: Value) => b.unary('HardSwish', x)
-  const stem = act(b.convolved(b.input('x', 'float32', [1, ...sample]), width, 3, 2))
-  const wide = act(b.convolved(stem, 2 * width, 1))
-  const deep = act(b.convolved(wide, 2 * width, 3, 1, 2 * width))
-  const squeezed = b.relu(b.convolved(b.globalAveragePool(deep), width / 2, 1))
-  const gate = b.unary('HardSigmoid', b.convolved(squeezed, 2 * width, 1))
-  const block = b.add(stem, b.convolved(b.mul(deep, gate), width, 1))
+  const block = (x: Value) => {
+    const wide = act(b.convolved(x, 2 * width, 1))
+    const deep = act(b.convolved(wide, 2 * width, 3, 1, 2 * width))
+    const squeezed = b.relu(b.convolved(b.globalAveragePool(deep), width / 2, 1))
+    const gate = b.unary('HardSigmoid', b.convolved(squeezed, 2 * width, 1))
+    return b.add(x, b.convolved(b.mul(deep, gate), width, 1))
+  }
+  let x = act(b.convolved(b.input('x', 'float32', [1, ...sample]), width, 3, 2))
+  for (let i = 0; i < blocks; i++) x = block(x)
   return {
     name: 'a network of depthwise convolutions with squeeze and excite',
     sample,
-    graph: b.logits(b.globalAveragePool(block), 5),
+    graph: b.logits(b.globalAveragePool(x), 5),
   }
 }
 

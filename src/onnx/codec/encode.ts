@@ -9,11 +9,12 @@ import {
   ModelProtoSchema,
   NodeProtoSchema,
   type TensorProto,
+  TensorProtoSchema,
 } from '../generated/onnx-ml_pb.js'
 import type { Graph, Initializer, Node } from '../graph.js'
 import { writeAttribute } from './attributes.js'
 import type { ModelFunction } from './decode.js'
-import { rawBytes, writeExternalTensor, writeTensor } from './tensors.js'
+import { rawBytes, writeExternalTensor, writeHead, writeTensor } from './tensors.js'
 import { writeValueInfo } from './types.js'
 
 export interface EncodeOptions {
@@ -45,7 +46,13 @@ export function encodeModel(graph: Graph, options: EncodeOptions = {}): Uint8Arr
       hint: 'write the model to a file: its weights then go to a data file beside it',
     })
   }
-  return encode(graph, options, (name, constant) => writeTensor(name, constant.load()))
+  return encode(graph, options, (name, constant) => {
+    if (constant.dtype === 'string') return whole(writeTensor(name, constant.load()))
+    const { dtype, shape } = constant
+    const head = toBinary(TensorProtoSchema, writeHead(name, dtype, shape))
+    const bytes = sizeOf(shape) * arrays[dtype].BYTES_PER_ELEMENT
+    return { head, bytes, load: () => rawBytes(constant.load() as NumericTensor) }
+  })
 }
 
 /**
@@ -61,7 +68,7 @@ export function encodeExternal(
   let offset = 0
   return encode(graph, options, (name, constant) => {
     const tensor = constant.load()
-    if (tensor.dtype === 'string' || tensor.data.byteLength < threshold) return writeTensor(name, tensor)
+    if (tensor.dtype === 'string' || tensor.data.byteLength < threshold) return whole(writeTensor(name, tensor))
     const padding = (alignment - (offset % alignment)) % alignment
     if (padding > 0) sink.write(new Uint8Array(padding))
     offset += padding
@@ -69,7 +76,7 @@ export function encodeExternal(
     sink.write(bytes)
     const place = { location: sink.location, offset, length: bytes.length }
     offset += bytes.length
-    return writeExternalTensor(name, tensor, place)
+    return whole(writeExternalTensor(name, tensor, place))
   })
 }
 
@@ -78,18 +85,77 @@ export function fitsOneMessage(graph: Graph): boolean {
   return tensorBytes(graph) <= messageLimit
 }
 
-type TensorWriter = (name: string, constant: Initializer) => TensorProto
+type NumericTensor = Parameters<typeof rawBytes>[0]
 
-function encode(graph: Graph, options: EncodeOptions, tensor: TensorWriter): Uint8Array {
-  const model = create(ModelProtoSchema, {
-    irVersion: BigInt(options.irVersion ?? irVersionFor(graph.opsets.get('') ?? 0)),
-    producerName: options.producer ?? 'robustly',
-    opsetImport: Array.from(graph.opsets, ([domain, version]) => ({ domain, version: BigInt(version) })),
-    metadataProps: Array.from(options.metadata ?? [], ([key, value]) => ({ key, value })),
-    functions: (options.functions ?? []).map(entry => entry.opaque as FunctionProto),
-    graph: writeGraph(graph, tensor),
+/** The message of an initializer: its first fields, then so many bytes of raw data. */
+interface TensorPart {
+  readonly head: Uint8Array
+  readonly bytes: number
+  load(): Uint8Array
+}
+
+function whole(proto: TensorProto): TensorPart {
+  return { head: toBinary(TensorProtoSchema, proto), bytes: 0, load: () => new Uint8Array() }
+}
+
+/** Tags of fields of the wire type "length-delimited". */
+const tags = { modelGraph: (7 << 3) | 2, graphInitializer: (5 << 3) | 2, tensorRawData: (9 << 3) | 2 }
+
+/**
+ * The messages around the weights by the generated code; the weights are copied once, each to its place in the result: a
+ * protobuf writer would hold several copies of all.
+ */
+function encode(
+  graph: Graph,
+  options: EncodeOptions,
+  tensor: (name: string, constant: Initializer) => TensorPart,
+): Uint8Array {
+  const model = toBinary(
+    ModelProtoSchema,
+    create(ModelProtoSchema, {
+      irVersion: BigInt(options.irVersion ?? irVersionFor(graph.opsets.get('') ?? 0)),
+      producerName: options.producer ?? 'robustly',
+      opsetImport: Array.from(graph.opsets, ([domain, version]) => ({ domain, version: BigInt(version) })),
+      metadataProps: Array.from(options.metadata ?? [], ([key, value]) => ({ key, value })),
+      functions: (options.functions ?? []).map(entry => entry.opaque as FunctionProto),
+    }),
+  )
+  const frame = toBinary(GraphProtoSchema, writeGraph({ ...graph, initializers: new Map() }))
+  const parts = Array.from(graph.initializers, ([name, constant]) => tensor(name, constant))
+  const sizes = parts.map(({ head, bytes }) => head.length + (bytes === 0 ? 0 : fieldSize(bytes)))
+  const body = sizes.reduce((sum, size) => sum + fieldSize(size), frame.length)
+  const out = new Uint8Array(model.length + fieldSize(body))
+  let at = 0
+  const put = (bytes: Uint8Array) => {
+    out.set(bytes, at)
+    at += bytes.length
+  }
+  const open = (tag: number, length: number) => put(Uint8Array.of(tag, ...varint(length)))
+  put(model)
+  open(tags.modelGraph, body)
+  put(frame)
+  parts.forEach(({ head, bytes, load }, i) => {
+    open(tags.graphInitializer, sizes[i]!)
+    put(head)
+    if (bytes === 0) return
+    open(tags.tensorRawData, bytes)
+    put(load())
   })
-  return toBinary(ModelProtoSchema, model)
+  return out
+}
+
+/** Size of a field of so many bytes with its tag, which takes one byte, and its length. */
+function fieldSize(bytes: number): number {
+  return 1 + varint(bytes).length + bytes
+}
+
+/** Seven bits a byte, the lowest first. */
+function varint(value: number): number[] {
+  const bytes: number[] = []
+  for (let rest = value; ; rest = Math.floor(rest / 128)) {
+    if (rest < 128) return [...bytes, rest]
+    bytes.push((rest % 128) + 128)
+  }
 }
 
 /** IR versions as ONNX released them with the opsets; 10 is what opset 21 came with. */
@@ -99,11 +165,11 @@ function irVersionFor(opset: number): number {
   return opset <= 25 ? 12 : 13
 }
 
-function writeGraph(graph: Graph, tensor: TensorWriter): GraphProto {
+function writeGraph(graph: Graph): GraphProto {
   return create(GraphProtoSchema, {
     name: graph.name === '' ? 'graph' : graph.name,
     node: withUniqueNames(graph.nodes).map(writeNode),
-    initializer: Array.from(graph.initializers, ([name, constant]) => tensor(name, constant)),
+    initializer: Array.from(graph.initializers, ([name, constant]) => writeTensor(name, constant.load())),
     input: graph.inputs.map(writeValueInfo),
     output: graph.outputs.map(writeValueInfo),
     valueInfo: Array.from(graph.valueInfo.values(), writeValueInfo),
@@ -128,10 +194,9 @@ function withUniqueNames(nodes: readonly Node[]): readonly Node[] {
 }
 
 function writeNode(node: Node): GraphProto['node'][number] {
-  const inner: TensorWriter = (name, constant) => writeTensor(name, constant.load())
   const writers = {
     tensor: (name: string, value: Tensor) => writeTensor(name, value),
-    graph: (graph: Graph) => writeGraph(graph, inner),
+    graph: writeGraph,
   }
   return create(NodeProtoSchema, {
     name: node.name,

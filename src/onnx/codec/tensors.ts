@@ -71,6 +71,11 @@ export function writeTensor(name: string, tensor: Tensor): TensorProto {
   return create(TensorProtoSchema, { ...head, rawData: rawBytes(tensor) })
 }
 
+/** The message without the values. */
+export function writeHead(name: string, dtype: DataType, shape: readonly number[]): TensorProto {
+  return create(TensorProtoSchema, { name, dims: shape.map(BigInt), dataType: elementTypes[dtype] })
+}
+
 /** The message of a tensor whose bytes lie in another file. */
 export function writeExternalTensor(
   name: string,

@@ -1,6 +1,6 @@
 /** What the inference engine itself does to graphs: constant folding and shape inference. */
 import { RobustlyError } from '../../errors.js'
-import type { Shape } from '../../tensor/tensor.js'
+import { type Shape, sizeOf } from '../../tensor/tensor.js'
 import { decodeModel, type EncodeOptions, encodeModel } from '../codec/index.js'
 import type { GraphEngine } from '../engine.js'
 import type { Dim, Graph, TypedGraph, ValueInfo, ValueType } from '../graph.js'
@@ -62,10 +62,27 @@ export async function typed(graph: Graph, engine: GraphEngine): Promise<TypedGra
     listed.add(name)
     more.push({ name, dtype: 'other', typeText: 'unknown', shape: undefined })
   }
-  const known = await engine.outputTypes({ bytes: encodeModel({ ...graph, outputs: [...graph.outputs, ...more] }) })
+  const known = await engine.outputTypes({
+    bytes: encodeModel(withoutWeights({ ...graph, outputs: [...graph.outputs, ...more] })),
+  })
   for (const [name, type] of known) if (!types.has(name)) types.set(name, fixed(name, type))
   return { ...graph, types }
 }
+
+/** Weights as inputs: shapes do not depend on what they hold, and they are most of a model's size. */
+function withoutWeights(graph: Graph): Graph {
+  const kept = new Set(graph.outputs.map(output => output.name))
+  const weights = [...graph.initializers].filter(
+    ([name, { dtype, shape }]) => dtype === 'float32' && sizeOf(shape) >= fewestElements && !kept.has(name),
+  )
+  const initializers = new Map(graph.initializers)
+  for (const [name] of weights) initializers.delete(name)
+  const inputs = weights.map(([name, { dtype, shape }]) => ({ name, dtype, shape }))
+  return { ...graph, inputs: [...graph.inputs, ...inputs], initializers }
+}
+
+/** Fewer may be scales of a Resize and the like, which do decide shapes. */
+const fewestElements = 1024
 
 function fixed(name: string, type: { readonly dtype: string; readonly shape: readonly Dim[] | undefined }): ValueType {
   const { dtype, shape } = type

@@ -1,0 +1,58 @@
+/**
+ * What loading and differentiating a model of 25 million parameters takes: seconds, and memory as a multiple of the file, in a
+ * process of its own. `node loading.js FILE` is that process.
+ */
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { compile, prepareModel } from '../src/model/compile.js'
+import { encodeModel } from '../src/onnx/codec/index.js'
+import { randomStream } from '../src/random.js'
+import { loadEngine } from '../src/runtime/engine.js'
+import { readModelFile } from '../src/runtime/files.js'
+import type { Result } from './measure.js'
+import { resnet18 } from './resnet.js'
+
+interface Loaded {
+  readonly seconds: number
+  /** Peak of the resident memory above what the process held before. */
+  readonly bytes: number
+}
+
+/** ResNet-18 of 96 channels: 25.1 million parameters. */
+export function loadingCost(): Result[] {
+  const folder = mkdtempSync(join(tmpdir(), 'robustly-bench-'))
+  try {
+    const path = join(folder, 'model.onnx')
+    writeFileSync(path, encodeModel(resnet18({ batch: 1, channels: 96, random: randomStream(0, 0, 'loading') })))
+    const { size } = statSync(path)
+    const { stdout } = spawnSync(process.execPath, [fileURLToPath(import.meta.url), path], { encoding: 'utf8' })
+    const { seconds, bytes } = JSON.parse(stdout) as Loaded
+    const detail = `a file of ${(size / 1e6).toFixed(0)} MB`
+    return [
+      { name: 'seconds to load and differentiate 25 million parameters', value: seconds, atMost: 3, detail },
+      { name: 'memory for it / file', value: bytes / size, atMost: 4, detail },
+    ]
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+
+async function measure(path: string): Promise<Loaded> {
+  const engine = await loadEngine()
+  // The engine itself, and what the process came with, are not the model's.
+  const before = process.memoryUsage.rss()
+  const started = performance.now()
+  const space = { dataLayout: undefined, modelLayout: undefined, mean: undefined, std: undefined }
+  const prepared = prepareModel(await readModelFile(path), { ...space, sampleShape: [3, 32, 32] })
+  await using model = await compile(prepared, engine, { batch: 8, threads: 1, losses: ['cross-entropy'] })
+  const seconds = (performance.now() - started) / 1000
+  await model.gradients([{ loss: 'cross-entropy', label: 0 }])
+  return { seconds, bytes: process.resourceUsage().maxRSS * 1024 - before }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  console.log(JSON.stringify(await measure(process.argv[2]!)))
+}
