@@ -241,7 +241,9 @@ def seeded(build, shape):
                 net(draw(16))
         net.eval()
         logits = net(draw(32))
-        last = [module for module in net.modules() if isinstance(module, nn.Linear) and module.out_features == logits.shape[1]]
+        width = lambda module: getattr(module, "out_features", getattr(module, "out_channels", None))
+        heads = (nn.Linear, nn.Conv2d)
+        last = [module for module in net.modules() if isinstance(module, heads) and width(module) == logits.shape[1]]
         if last:
             spread = logits.std(0).mean().clamp_min(1e-3)
             for head in last[-1:]:
