@@ -113,7 +113,7 @@ export async function specialise(prepared: PreparedModel, engine: Engine, batch:
   }
   const input = prepared.graph.inputs.find(each => each.name === inputName)!
   const plan = planInput(space, input)
-  const fixedBatch = withBatch(prepared.graph, batch)
+  const fixedBatch = withBatch(prepared.graph, batch, plan.inputShape)
   const output = fixedBatch.outputs[0]
   const placed = withInputPlan(fixedBatch, inputName, batch, plan)
   const simple = await simplify({ ...placed, outputs: [output] }, engine, { functions: prepared.functions })

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { linearGraph } from '../../test/support/models.js'
 import { GraphBuilder } from '../onnx/build.js'
 import { loadEngine } from '../runtime/engine.js'
 import { sizeOf } from '../tensor/tensor.js'
@@ -19,6 +20,10 @@ function echo(shape: readonly number[]) {
   const b = new GraphBuilder('echo')
   b.output(b.reshape(b.input('x', 'float32', [1, ...shape]), [1, sizeOf(shape)]), 'scores')
   return { graph: b.build(), functions: [] }
+}
+
+function linear() {
+  return { graph: linearGraph([[1, 2, 3, 4], [4, 3, 2, 1]], [0, 0]), functions: [] } // biome-ignore format: one row of weights each
 }
 
 describe('a sample on its way into the model', () => {
@@ -57,6 +62,15 @@ describe('a sample on its way into the model', () => {
     const moved = sample.slice()
     moved[from] += 0.01
     expect(applyInputPlan(planInput(space, graph.inputs[0]), moved)[0]).not.toBe(expected[0])
+  })
+
+  it('gives dimensions that the model leaves open their size', async () => {
+    const { graph, functions } = linear()
+    const open = { ...graph, inputs: [{ ...graph.inputs[0], shape: [1, 'width'] }] }
+    const space = { ...plain, sampleShape: [4], dataLayout: undefined }
+    const options = { batch: 3, threads: 1, losses: [] }
+    await using model = await compile(prepareModel({ graph: open, functions }, space), await loadEngine(), options)
+    expect(model).toMatchObject({ features: 4, classes: 2 })
   })
 
   it('has blue first where the model takes bgr', () => {

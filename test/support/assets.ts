@@ -2,7 +2,10 @@
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
-const root = fileURLToPath(new URL('../../', import.meta.url))
+/** The repository, also from where scripts are compiled to. */
+const root = ['../../', '../../../../../']
+  .map(up => fileURLToPath(new URL(up, import.meta.url)))
+  .find(folder => existsSync(`${folder}package.json`))!
 
 /** Path of a file or folder of the shared assets, undefined when it is not there. */
 export function asset(path: string): string | undefined {
