@@ -13,6 +13,7 @@ import type { ModelFile } from '../runtime/files.js'
 import { sizeOf } from '../tensor/tensor.js'
 import { pairedDifference } from './paired.js'
 import { candidatesFor } from './preflight-candidates.js'
+import { rate } from './rate.js'
 import { openVerifier, soleInput } from './verify.js'
 
 export interface DataFindings {
@@ -89,7 +90,9 @@ export async function preflight(
       throw error
     })
     if (said === undefined || !clearlyBetter(now, said, labels, tries)) return
-    found.push({ ...way, correct: correctOf(said, labels), said })
+    const correct = correctOf(said, labels)
+    // Better than always wrong, and still no better than guessing, mends nothing.
+    if (rate(correct, count).interval[0] > 1 / verifier.classes) found.push({ ...way, correct, said })
   }
   for (const way of candidates) await judge(way, candidates.length)
   found.sort((a, b) => b.correct - a.correct)
