@@ -129,7 +129,7 @@ function scaled({ label, input }: Sample, count: number): GradientAt {
     })
     const replies = yield* askGradients(copies, label)
     mean.fill(0)
-    replies.forEach(({ gradient }, i) => addTo(mean, gradient, 1 / (count * 2 ** i)))
+    for (const [i, { gradient }] of replies.entries()) addTo(mean, gradient, 1 / (count * 2 ** i))
     return mean
   }
 }
