@@ -57,12 +57,23 @@ export interface SchedulerOptions {
   spent?(attack: string, seconds: number): void
   /** Called for every row that was asked over a network. */
   answered?(search: Search, account: RowAccount): void
+  /** Called for every row that was answered: the place to trace searches. */
+  observed?: ((search: Search, seen: Seen) => void) | undefined
   /** Called after every batch: the place to fetch more work while searches are in flight. */
   batchDone?(): Promise<void>
   readonly now?: () => number
   readonly signal?: AbortSignal
   /** 'decided' (default): any verified hit inside the region ends a search. 'budget': only searches of that kind. 'never': for training. */
   readonly stop?: 'decided' | 'budget' | 'never'
+}
+
+/** One answered row, valid during the call. */
+export interface Seen {
+  /** What the model was asked about. */
+  readonly point: Float32Array
+  readonly logits: Float32Array
+  /** Of gradient queries. */
+  readonly loss: number | undefined
 }
 
 interface Lane {
@@ -247,6 +258,7 @@ export async function schedule(options: SchedulerOptions): Promise<void> {
       lane.problem ??= account?.problem
       if (account !== undefined) options.answered?.(lane.search, account)
       takeScores(lane, lane.replies[point], logits, row)
+      options.observed?.(lane.search, seen(lane, point, undefined))
     })
     await advance(rows)
     charge(rows, now() - start)
@@ -262,6 +274,7 @@ export async function schedule(options: SchedulerOptions): Promise<void> {
       countsOf(lane).gradient++
       takeScores(lane, reply, result.logits, row)
       reply.loss = result.losses[row]
+      options.observed?.(lane.search, seen(lane, point, reply.loss))
       const size = copyRow(result.gradients, row, reply.gradient)
       if (size === 0) lane.zeroGradients++
       if (!Number.isFinite(size) || !Number.isFinite(reply.loss))
@@ -269,6 +282,10 @@ export async function schedule(options: SchedulerOptions): Promise<void> {
     })
     await advance(rows)
     charge(rows, now() - start)
+  }
+
+  function seen(lane: Lane, point: number, loss: number | undefined): Seen {
+    return { point: feasible(lane, lane.query.points[point]), logits: lane.replies[point].logits, loss }
   }
 
   function takeScores(lane: Lane, reply: Reply, logits: Float32Array, row: number): void {

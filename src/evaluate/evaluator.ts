@@ -247,6 +247,7 @@ async function evaluatorOver(
         more,
         judge: judged,
         decided,
+        observed: options.observed,
         answered: ({ sample, attack }, account) => ledger.add(sample.index, attack.name, account),
         spent(attack, time) {
           seconds.set(attack, (seconds.get(attack) ?? 0) + time)

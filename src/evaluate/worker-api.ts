@@ -1,4 +1,5 @@
 /** The contract between what evaluates samples (this folder) and what distributes them (jobs/). */
+import type { SchedulerOptions } from '../attacks/scheduler.js'
 import type { Access } from '../runtime/http/access.js'
 import type { Usage } from '../runtime/http/usage.js'
 import type { DecisionCost } from './costs.js'
@@ -26,6 +27,8 @@ export interface EvaluatorOptions {
   /** Called for an endpoint: what a decision has cost, and what was used since the last call. */
   cost?(cost: DecisionCost): void
   used?(usage: Usage): void
+  /** Called for every answer that a search gets. */
+  readonly observed?: SchedulerOptions['observed']
 }
 
 /** Evaluates ranges of samples on one loaded model; ranges that are added while others run fill the same batches. */
