@@ -23,11 +23,13 @@ import { scoresOf } from '../onnx/passes/scores.js'
 import { simplify, typed } from '../onnx/passes/simplify.js'
 import { splitSoftmax } from '../onnx/passes/softmax.js'
 import type { Engine, Session } from '../runtime/engine.js'
-import { sizeOf } from '../tensor/tensor.js'
+import { sizeOf, type Tensor } from '../tensor/tensor.js'
 import type { BatchModel } from './batch-model.js'
 import { type DataSpace, planInput, withInputPlan } from './data-space.js'
 import { inParts } from './in-parts.js'
+import { modelInputs, withBoundInput } from './inputs.js'
 import { emitLoss, type LossName, losses, type RowLoss } from './losses.js'
+import { repeated } from './score-source.js'
 
 /** 'single': as the file computes. 'half': in more digits. 'quantised': rounding to whole numbers may fall the other way now and then. */
 export type Precision = 'single' | 'half' | 'quantised'
@@ -60,31 +62,45 @@ export interface CompileOptions {
   readonly surrogates?: Surrogates
 }
 
+interface GraphOptions extends CompileOptions {
+  /** What inputs that are not attacked get until something else is written. */
+  readonly example?: Float32Array | undefined
+}
+
 /** Canonical operators, a symbolic batch dimension, logits instead of probabilities. */
 export function prepareModel(
   model: { readonly graph: Graph; readonly functions: readonly ModelFunction[] },
   space: DataSpace,
 ): PreparedModel {
-  const notes: string[] = []
-  let filed = model.graph
-  for (const step of [scoresAlone, canonical, singlePrecision, standardOperators, settleDropouts]) {
-    const done = step(filed)
-    filed = done.graph
-    notes.push(...done.notes)
+  const done = new Map<Step, readonly string[]>()
+  const { attacked, bound } = modelInputs(model.graph, space)
+  let filed: Graph = { ...model.graph, inputs: [attacked, ...bound.map(({ info }) => info)] }
+  for (const step of steps) {
+    const { graph, notes } = step(filed)
+    filed = graph
+    done.set(step, notes)
   }
-  const { graph: variable, fixedBatch, doubts, notes: changes } = symbolicBatch(filed)
-  const { graph, notes: cut } = splitSoftmax(variable)
-  const fixed =
-    fixedBatch === undefined
-      ? undefined
-      : { graph: splitSoftmax(filed).graph, batch: fixedBatch, needed: doubts.length > 0 }
-  notes.push(...(fixed?.needed ? [stayingFixed(fixed.batch, doubts)] : changes), ...cut)
-  const isHalf = singlePrecision(model.graph).notes.length > 0
+  const { graph, fixedBatch, doubts, notes: changes } = symbolicBatch(filed)
+  const fixed = fixedBatch === undefined ? undefined : { graph: filed, batch: fixedBatch, needed: doubts.length > 0 }
+  const notes = [...done.values()].flat().concat(fixed?.needed ? stayingFixed(fixed.batch, doubts) : changes)
+  const isHalf = done.get(singlePrecision)!.length > 0
   const precision = hasQuantised(graph) ? 'quantised' : isHalf ? 'half' : 'single'
   if (precision === 'quantised') notes.push('Quantised operators are computed in floating point, rounding included.')
   const { name: inputName } = graph.inputs[0]
   return { graph, ...(fixed && { fixed }), functions: model.functions, space, inputName, precision, notes }
 }
+
+type Step = (graph: Graph) => Rewritten
+
+/** What is done to the graph of a file before its batch is looked at, in this order. */
+const steps: readonly Step[] = [
+  scoresAlone,
+  canonical,
+  singlePrecision,
+  standardOperators,
+  settleDropouts,
+  splitSoftmax,
+]
 
 function stayingFixed(batch: number, [first]: readonly string[]): string {
   return `The batch stays ${batch}, as in the file, and attacks take longer: ${first}.`
@@ -111,9 +127,9 @@ export async function specialise(prepared: PreparedModel, engine: Engine, batch:
       },
     )
   }
-  const input = prepared.graph.inputs.find(each => each.name === inputName)!
-  const plan = planInput(space, input)
-  const fixedBatch = withBatch(prepared.graph, batch, plan.inputShape)
+  const inputs = modelInputs(prepared.graph, space)
+  const plan = planInput(space, inputs.attacked)
+  const fixedBatch = withBatch(withBoundInput(prepared.graph, batch, inputs), batch, plan.inputShape)
   const output = fixedBatch.outputs[0]
   const placed = withInputPlan(fixedBatch, inputName, batch, plan)
   const simple = await simplify({ ...placed, outputs: [output] }, engine, { functions: prepared.functions })
@@ -149,7 +165,7 @@ export async function specialiseAsCan(
 export function withoutGradient(graph: TypedGraph, surrogates: Surrogates = 'on'): Map<string, string[]> {
   const rules = rulesWith(surrogates)
   const path = gradientPath(graph, rules)
-  const inTheWay = path.length > 0 ? path.filter(node => !isDifferentiable(node, rules)) : steps(graph)
+  const inTheWay = path.length > 0 ? path.filter(node => !isDifferentiable(node, rules)) : withoutFlow(graph)
   const missing = new Map<string, string[]>()
   for (const node of inTheWay) {
     const name = node.domain === '' ? node.op : `${node.domain}.${node.op}`
@@ -159,7 +175,7 @@ export function withoutGradient(graph: TypedGraph, surrogates: Surrogates = 'on'
 }
 
 /** What the input goes into when nothing flows back from the output: comparisons and the like. */
-function steps(graph: TypedGraph): Node[] {
+function withoutFlow(graph: TypedGraph): Node[] {
   const reached = new Set([graph.inputs[0].name])
   return graph.nodes.filter(node => {
     if (!node.inputs.some(name => reached.has(name))) return false
@@ -203,12 +219,12 @@ export async function compile(
     })
   }
   const { graph, batch } = await specialiseAsCan(prepared, engine, options.batch)
-  const model = await compileGraph(graph, engine, { ...options, batch })
+  const model = await compileGraph(graph, engine, { ...options, batch, example: prepared.space.bound?.example })
   return batch === options.batch ? model : inParts(model, options.batch)
 }
 
 /** The same for a graph from `data` [batch, ...sampleShape] to logits, every shape known. */
-export async function compileGraph(graph: TypedGraph, engine: Engine, options: CompileOptions): Promise<CompiledModel> {
+export async function compileGraph(graph: TypedGraph, engine: Engine, options: GraphOptions): Promise<CompiledModel> {
   const { batch, threads, losses: names, surrogates = 'on' } = options
   const shape = graph.types.get(graph.outputs[0].name)!.shape
   const classes = sizeOf(shape) / batch
@@ -224,9 +240,14 @@ export async function compileGraph(graph: TypedGraph, engine: Engine, options: C
   const inputs = new Float32Array(batch * features)
   const data = { dtype: 'float32', shape: dataShape, data: inputs } as const
   const forward = await engine.createSession({ bytes: encodeModel(graph) }, { threads })
-  const forwardRun = forward.bind(new Map([[dataName, data]]), [graph.outputs[0].name])
+  const [, second] = graph.inputs
+  const bound = second && repeated(options.example!, batch)
+  const given: [string, Tensor][] = [[dataName, data]]
+  if (bound !== undefined)
+    given.push([second.name, { dtype: 'float32', shape: [batch, bound.length / batch], data: bound }])
+  const forwardRun = forward.bind(new Map(given), [graph.outputs[0].name])
   const scores = async () => (await forwardRun())[0] as Float32Array
-  const shared = { batch, features, classes, inputs, scores }
+  const shared = { batch, features, classes, inputs, bound, scores }
   if (names.length === 0) return Object.assign(scoresOnly(forward), shared)
 
   const session = await engine.createSession({ bytes: encodeModel(attackGraph(graph, names, surrogates)) }, { threads })
@@ -234,7 +255,7 @@ export async function compileGraph(graph: TypedGraph, engine: Engine, options: C
   const direction = new Float32Array(batch * classes)
   const selector = new Float32Array(batch * names.length)
   const feeds = new Map([
-    [dataName, data],
+    ...given,
     ['row_label', { dtype: 'float32', shape: [batch, classes], data: label } as const],
     ['row_direction', { dtype: 'float32', shape: [batch, classes], data: direction } as const],
     ['row_selector', { dtype: 'float32', shape: [batch, names.length], data: selector } as const],
