@@ -27,6 +27,12 @@ export function range(text: string): [number, number | undefined] {
   return [Number(match[1]), match[2] === '' ? undefined : Number(match[2])]
 }
 
+/** `3,17`. */
+export function indices(text: string): number[] {
+  const values = text.split(',').map(word => (/^\s*\d{1,15}\s*$/.test(word) ? Number(word) : Number.NaN))
+  return values.some(Number.isNaN) ? fail('positions in the data separated by commas, such as 3,17') : values
+}
+
 export function numbers(text: string): number[] {
   const values = text.split(',').map(decimal)
   return values.some(Number.isNaN) ? fail('numbers separated by commas, such as 0.49,0.48,0.45') : values

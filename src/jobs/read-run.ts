@@ -14,11 +14,13 @@ import { integers, startColumns } from '../report/html/columns.js'
 import { commandOf } from '../report/html/command.js'
 import type { Gallery, GallerySamples, RunData } from '../report/html/document.js'
 import { embeddedShape, embeddedSize, encodeSample, type Frame, frameOf, spread } from '../report/html/gallery.js'
+import { embeddedTrace } from '../report/html/traces.js'
 import { type Result, resultSchema } from '../report/schema.js'
 import { quoted } from '../report/shell.js'
 import { fileProblem } from './files.js'
 import { type Manifest, readManifest } from './manifest.js'
 import { linesOf, parseRecord } from './records.js'
+import { readTraces } from './trace.js'
 
 export interface ReadRunOptions {
   /** Path of the data, where they are not at the run's path any more. Default: the run's path, and no originals without it. */
@@ -37,11 +39,11 @@ export async function readRun(folder: string, options: ReadRunOptions = {}): Pro
   const manifest = readManifest(folder)
   const result = readResult(folder)
   const columns = startColumns(result.attacks.map(({ name }) => name))
-  const withExample: number[] = []
+  const withExample: Place[] = []
   let count = 0
   for (const record of recordsOf(folder)) {
     columns.add(record)
-    if (record.adversarial !== null) withExample.push(count)
+    if (record.adversarial !== null) withExample.push({ row: count, index: record.index })
     count++
   }
   if (count !== result.data.count) {
@@ -103,9 +105,15 @@ export function* recordsOf(folder: string): Generator<SampleRecord> {
 interface GalleryParts {
   readonly manifest: Manifest
   readonly result: Result
-  /** Positions of the records that hold an adversarial example. */
-  readonly withExample: readonly number[]
+  /** The records that hold an adversarial example. */
+  readonly withExample: readonly Place[]
   readonly options: ReadRunOptions
+}
+
+/** Where a sample is: its position in the records and in the data set. */
+interface Place {
+  readonly row: number
+  readonly index: number
 }
 
 async function galleryOf(
@@ -118,18 +126,26 @@ async function galleryOf(
     if (withExample.length === 0 || options.gallery === 'none') return { gallery: null, samples: [], classNames }
     const frame = dataset === undefined ? guessedFrame(result) : frameOfData(dataset, result)
     const number = galleryCount(options.gallery, withExample.length, embeddedSize(frame, dataset !== undefined))
-    const rows = spread(withExample.length, number).map(at => withExample[at]!)
+    const traces = readTraces(folder)
+    const chosen = new Set(spread(withExample.length, number).map(at => withExample[at]!.row))
+    const rows = withExample.filter(({ row, index }) => chosen.has(row) || traces.has(index))
+    const names = result.attacks.map(({ name }) => name)
     const gallery: Gallery = {
       kind: frame.kind,
       shape: embeddedShape(frame),
       shrunk: frame.shrink,
       range: frame.range,
       featureNames: null,
-      rows: integers(rows),
+      rows: integers(rows.map(({ row }) => row)),
       available: withExample.length,
       withoutOriginals: problem ?? null,
+      traces: rows.map(({ index }) => {
+        const trace = traces.get(index)
+        return trace === undefined ? null : embeddedTrace(trace, names)
+      }),
     }
-    return { gallery, samples: await samplesOf(folder, { rows, frame, dataset }), classNames }
+    const wanted = new Set(rows.map(({ index }) => index))
+    return { gallery, samples: await samplesOf(folder, { wanted, frame, dataset }), classNames }
   } finally {
     await dataset?.close()
   }
@@ -190,14 +206,12 @@ export function galleryCount(wanted: ReadRunOptions['gallery'], available: numbe
 
 async function samplesOf(
   folder: string,
-  { rows, frame, dataset }: { rows: readonly number[]; frame: Frame; dataset: Dataset | undefined },
+  { wanted, frame, dataset }: { wanted: ReadonlySet<number>; frame: Frame; dataset: Dataset | undefined },
 ): Promise<string[]> {
-  const wanted = new Set(rows)
   const features = frame.shape.reduce((product, size) => product * size, 1)
   const samples: string[] = []
-  let at = 0
   for (const { index, adversarial } of recordsOf(folder)) {
-    if (!wanted.has(at++) || adversarial === null) continue
+    if (!wanted.has(index) || adversarial === null) continue
     const point = decodeFloats(adversarial)
     if (point.length !== features)
       throw unreadable(folder, `the adversarial example of sample ${index} has another size`)

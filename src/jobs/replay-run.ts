@@ -13,7 +13,7 @@ import type { DataSpace } from '../model/data-space.js'
 import { openEndpoint } from '../model/endpoint/source.js'
 import type { ScoreSource } from '../model/score-source.js'
 import { type Engine, loadEngine } from '../runtime/engine.js'
-import { readModelFile } from '../runtime/files.js'
+import { type ModelFile, readModelFile } from '../runtime/files.js'
 import { sizeOf } from '../tensor/tensor.js'
 import { contains, regionOf, type ThreatModel } from '../threat/threat.js'
 import { readManifest } from './manifest.js'
@@ -145,9 +145,18 @@ export async function openOriginal(spec: ModelSpec, { model, service, engine, sp
     if (service === undefined) throw new RobustlyError('internal', 'nothing says how the endpoint may be asked')
     return openEndpoint({ ...spec.endpoint, url: service.url }, { access: service.access, space })
   }
-  const file = await readModelFile(model, { allowHardlinks: spec.allowHardlinks ?? false })
-  checkHash('model', { file: file.file, there: file.sha256, expected: spec.sha256 })
+  const file = await readOriginal(spec, model)
   return await openVerifier(engine, file, space, { threads: 1 })
+}
+
+/** A model file of the run. Throws `run-mismatch` for another. */
+export async function readOriginal(
+  { sha256, allowHardlinks = false }: Pick<ModelSpec, 'sha256' | 'allowHardlinks'>,
+  path: string,
+): Promise<ModelFile> {
+  const file = await readModelFile(path, { allowHardlinks })
+  checkHash('model', { file: file.file, there: file.sha256, expected: sha256 })
+  return file
 }
 
 interface Truth {

@@ -1,10 +1,11 @@
 /** Replays a run in a worker process of its own. */
 import { resolve } from 'node:path'
+import type { Client } from '../runtime/channel.js'
 import { readManifest } from './manifest.js'
 import { limitsFor, type Resources } from './plan-run.js'
-import type { ReplayFindings } from './replay-run.js'
+import type { ReplayFindings, ReplayRequest } from './replay-run.js'
 import { reopenService, type ServiceParts } from './service.js'
-import { withWorker } from './worker-protocol.js'
+import { type WorkerProtocol, withWorker } from './worker-protocol.js'
 
 export interface ReplayOptions extends Pick<Resources, 'engine' | 'memoryLimitBytes' | 'timeoutSeconds'> {
   /** Path of the model file, where it is not at the run's path any more. Its hash must be the run's. */
@@ -21,7 +22,15 @@ export interface ReplayOptions extends Pick<Resources, 'engine' | 'memoryLimitBy
  * misclassified, with the margin that was recorded. Throws `run-unreadable`, `run-mismatch`, and what reading model and data throws.
  */
 export async function replay(runFolder: string, options: ReplayOptions = {}): Promise<ReplayFindings> {
-  const folder = resolve(runFolder)
+  const { run, request, silenceSeconds } = workerFor(resolve(runFolder), options)
+  const { onProgress } = options
+  return run(client =>
+    client.call('replay', request, { silenceSeconds, ...(onProgress !== undefined && { onProgress }) }),
+  )
+}
+
+/** A worker that asks the model of a run again, wherever it is now. Throws `run-unreadable`, and `config` for an endpoint. */
+export function workerFor(folder: string, options: ReplayOptions) {
   const { spec } = readManifest(folder)
   const { endpoint } = spec.model
   const parts = { variables: process.env, ...options.service, address: options.model ?? spec.model.path }
@@ -29,11 +38,11 @@ export async function replay(runFolder: string, options: ReplayOptions = {}): Pr
   const model = options.model === undefined ? spec.model.path : resolve(options.model)
   const data = options.data === undefined ? undefined : resolve(options.data)
   const { memoryLimitBytes, silenceSeconds } = limitsFor(1, { ...options, service })
-  return withWorker('replay', { memoryLimitBytes, signal: options.signal }, client =>
-    client.call(
-      'replay',
-      { folder, model, data, engine: options.engine, service },
-      { silenceSeconds, ...(options.onProgress !== undefined && { onProgress: options.onProgress }) },
-    ),
-  )
+  const request: ReplayRequest = { folder, model, data, engine: options.engine, service }
+  return {
+    request,
+    silenceSeconds,
+    run: <T>(use: (client: Client<WorkerProtocol>) => Promise<T>) =>
+      withWorker('replay', { memoryLimitBytes, signal: options.signal }, use),
+  }
 }

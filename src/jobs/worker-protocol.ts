@@ -15,6 +15,7 @@ import type { Usage } from '../runtime/http/usage.js'
 import { compiledEntry, startWorker, type WorkerProcess } from '../runtime/process.js'
 import type { ExportFindings, ExportRequest } from './export-run.js'
 import type { ReplayFindings, ReplayRequest } from './replay-run.js'
+import type { TracedSample, TraceRequest } from './trace-run.js'
 
 export interface WorkerLimits {
   readonly memoryLimitBytes: number | undefined
@@ -73,6 +74,8 @@ export type WorkerProtocol = {
     progress: { readonly done: number; readonly total: number }
     result: ReplayFindings
   }
+  /** Sends progress of nothing as a sign of life. */
+  trace: { params: TraceRequest; progress: TracedSample | null; result: null }
   export: {
     params: ExportRequest
     progress: { readonly done: number; readonly total: number }

@@ -13,6 +13,7 @@ import { exportRun } from './export-run.js'
 import { measure } from './measure.js'
 import { findEndpointFacts, findFacts } from './model-facts.js'
 import { replayRun } from './replay-run.js'
+import { traceRun } from './trace-run.js'
 import type { WorkerProtocol } from './worker-protocol.js'
 
 /** Times are reported at most this often; records go at once. */
@@ -54,6 +55,7 @@ serve<WorkerProtocol>({
     return { runtimeSeconds: running.runtimeSeconds }
   },
   replay: replayRun,
+  trace: traceRun,
   export: exportRun,
   runtime: async ({ engine }) => describeRuntime(await loadEngine(engine === undefined ? {} : { require: engine })),
 })

@@ -5,8 +5,9 @@ import type { SampleRecord } from '../../src/evaluate/record.js'
 import { randomStream } from '../../src/random.js'
 import { attackFacts } from '../../src/report/html/attack-facts.js'
 import { integers, startColumns } from '../../src/report/html/columns.js'
-import type { RunData } from '../../src/report/html/document.js'
+import type { RunData, Trace } from '../../src/report/html/document.js'
 import { embeddedShape, encodeSample, frameOf } from '../../src/report/html/gallery.js'
+import { embeddedTrace } from '../../src/report/html/traces.js'
 import type { Result } from '../../src/report/schema.js'
 
 interface Wishes {
@@ -77,6 +78,7 @@ export function madeUpRun(wishes: Wishes): RunData {
     rows: integers(rows),
     available: rows.length,
     withoutOriginals: null,
+    traces: rows.map((_, at) => (at === 0 ? madeUpTrace(attacks) : null)),
   }
   const document = {
     name: wishes.name ?? 'made-up',
@@ -90,6 +92,20 @@ export function madeUpRun(wishes: Wishes): RunData {
     gallery: rows.length === 0 ? null : gallery,
   }
   return { document, samples }
+}
+
+/** A search that nears the boundary; only the last attack takes it across. */
+function madeUpTrace(attacks: readonly string[]): Trace {
+  const length = 600
+  const falling = (from: number, to: number) =>
+    Array.from({ length }, (_, at) => from + ((to - from) * at) / (length - 1) + 0.2 * Math.sin(at))
+  const traced = attacks.map((attack, at) => ({
+    attack,
+    margin: falling(5, at === attacks.length - 1 ? -1 : 2),
+    loss: at === 0 ? falling(0, 0).map(() => null) : falling(0.1, 3),
+    distance: falling(0, epsilon).map(value => Math.min(epsilon, Math.abs(value))),
+  }))
+  return embeddedTrace({ reproduced: true, attacks: traced }, attacks)
 }
 
 /** A readonly value as the writable one that schemas infer. */

@@ -85,8 +85,8 @@ export function halfText({ noun, result }: Run): string {
     : `Half of the ${noun}s are fooled by a change of ${significant(half)} or less.`
 }
 
-export function plural(count: number, noun: string): string {
-  return `${grouped(count)} ${noun}${count === 1 ? '' : 's'}`
+export function plural(count: number, noun: string, several = `${noun}s`): string {
+  return `${grouped(count)} ${count === 1 ? noun : several}`
 }
 
 /** Three significant digits, without an exponent where people need none. */

@@ -5,6 +5,7 @@ import type { Run } from '../data/report.js'
 import { grouped, significant } from '../data/words.js'
 import { DataTable } from '../parts/table.js'
 import type { Example } from './example.js'
+import { Search } from './search.js'
 import { FeaturesView, PicturesView } from './views.js'
 
 interface DetailProps {
@@ -85,6 +86,7 @@ export function Detail({ run, example, move, close }: DetailProps) {
         ]}
         rows={attempts}
       />
+      <Search run={run} example={example} />
     </dialog>
   )
 }

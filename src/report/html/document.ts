@@ -66,6 +66,25 @@ export interface Gallery {
   readonly available: number
   /** Why there are no originals; null when they are there. */
   readonly withoutOriginals: string | null
+  /** The searches behind the samples, in the order of `rows`; null for those that were not traced. */
+  readonly traces: readonly (Trace | null)[]
+}
+
+/** The search of one sample, query by query. */
+export interface Trace {
+  /** Whether the repeated search came to the record of the run. */
+  readonly reproduced: boolean
+  readonly attacks: readonly {
+    /** Position in the result's attacks. */
+    readonly attack: number
+    readonly queries: number
+    /** Numbers of the queries that the columns tell of, from 1: all, or some spread evenly and the last. */
+    readonly query: Column
+    readonly margin: Column
+    /** Null for an attack that asked for no gradient. */
+    readonly loss: Column | null
+    readonly distance: Column
+  }[]
 }
 
 /**

@@ -158,6 +158,24 @@ describe.skipIf(chromiumPath === undefined)('the page', () => {
     expect(await page.locator('dialog').count()).toBe(0)
   })
 
+  test('a traced sample shows its search; another says how to trace it', async () => {
+    const page = await open([madeUpRun({ count: 60 })])
+    await page.locator('.card button').first().click()
+    const figures = page.locator('dialog .search figure')
+    expect(await figures.locator('figcaption').allTextContents()).toEqual([
+      expect.stringContaining('Margin against queries'),
+      expect.stringContaining('Loss against queries'),
+      expect.stringContaining('Distance from the original against queries (Linf)'),
+    ])
+    expect(await page.locator('dialog .search').textContent()).toContain('of 1,200 queries, spread evenly')
+    expect(await figures.first().locator('svg').getAttribute('aria-label')).toContain('apgd-ce, 600 queries: from')
+    expect(await seriousFindings(page)).toEqual([])
+    await page.keyboard.press('ArrowRight')
+    expect(await figures.count()).toBe(0)
+    const index = /Sample (\d+)/.exec((await page.locator('dialog h3').textContent())!)![1]
+    expect(await page.locator('dialog .command').textContent()).toContain(`robustly replay made-up --trace ${index}`)
+  })
+
   test('tabular samples are rows of features, the changed ones marked', async () => {
     const page = await open([madeUpRun({ count: 60, kind: 'features' })])
     const card = page.locator('.card').first()

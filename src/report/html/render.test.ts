@@ -6,10 +6,13 @@ import { decodeFloats } from '../../evaluate/record.js'
 import type { EvaluationSpec } from '../../evaluate/spec.js'
 import { floats, integers } from './columns.js'
 import { commandOf } from './command.js'
-import type { ReportDocument } from './document.js'
+import type { ReportDocument, Trace } from './document.js'
 import { embedded } from './embed.js'
 import { embeddedShape, embeddedSize, encodeSample, frameOf, spread } from './gallery.js'
 import { renderHtml, withoutRecords } from './render.js'
+import { embeddedTrace } from './traces.js'
+
+type Trail = Trace['attacks'][number]
 
 const hostile = `</script><img src=x onerror="document.title='taken'"><!--<script>\u2028$&$1`
 
@@ -93,6 +96,25 @@ test('a spread is increasing, without doubles, from the start to near the end', 
       expect(chosen.at(-1)).toBeLessThan(available)
       expect(chosen.at(-1)).toBeGreaterThanOrEqual(available - Math.ceil(available / chosen.length) - 1)
     }),
+  )
+})
+
+test('a long search keeps its first and its last query, and as many between as can be told apart', () => {
+  const search = (length: number) => {
+    const values = Array.from({ length }, (_, at) => at / 8)
+    const trace = { attack: 'b', margin: values, loss: values.map(() => null), distance: values }
+    return embeddedTrace({ reproduced: false, attacks: [trace, { ...trace, attack: 'unknown' }] }, ['a', 'b'])
+  }
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 3000 }), length => {
+      const [{ attack, queries, query, margin, loss }, ...others] = search(length).attacks as [Trail, ...Trail[]]
+      expect([attack, queries, loss, others]).toEqual([1, length, null, []])
+      const numbers = [...numbersOf(query)]
+      expect(numbers.length).toBe(length <= 400 ? length : 401)
+      expect([numbers[0], numbers.at(-1)]).toEqual([1, length])
+      expect([...numbersOf(margin)]).toEqual(numbers.map(number => (number - 1) / 8))
+    }),
+    { numRuns: 30 },
   )
 })
 
