@@ -64,8 +64,8 @@ async function prepared(
   if (preparation === undefined) return [...searches]
   const samples = searches.map(({ sample }) => sample).sort((a, b) => a.index - b.index)
   const steps = preparation.find(samples, threat, first.options, randomStream(seed, 0, first.attack.name))
-  const found = await prepare(steps, model)
-  return searches.map(search => ({ ...search, prepared: found }))
+  const { values } = await prepare(steps, model)
+  return searches.map(search => ({ ...search, prepared: values }))
 }
 
 let oracle: CompiledModel

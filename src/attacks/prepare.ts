@@ -3,15 +3,23 @@ import { RobustlyError } from '../errors.js'
 import { type BatchModel, labelOf } from '../model/batch-model.js'
 import type { GradientReply, Preparing, PreparingQuery } from './attack.js'
 
+/** What a preparation found, and the rows that the model evaluated for it. */
+export interface Prepared {
+  /** One per feature. */
+  readonly values: Float32Array
+  readonly queries: { readonly forward: number; readonly gradient: number }
+}
+
 /** Gives what the preparation finds. Throws `model-failed` when an answer is not finite. */
-export async function prepare(
-  steps: Preparing,
-  model: BatchModel,
-  onBatch: () => void = () => {},
-): Promise<Float32Array> {
+export async function prepare(steps: Preparing, model: BatchModel, onBatch: () => void = () => {}): Promise<Prepared> {
+  const queries = { forward: 0, gradient: 0 }
   let step = steps.next([])
-  while (!step.done) step = steps.next(await answer(step.value, model, onBatch))
-  return step.value
+  while (!step.done) {
+    const { ask, points } = step.value
+    queries[ask === 'gradients' ? 'gradient' : 'forward'] += points.length
+    step = steps.next(await answer(step.value, model, onBatch))
+  }
+  return { values: step.value, queries }
 }
 
 async function answer(

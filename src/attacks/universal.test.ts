@@ -35,13 +35,13 @@ async function found(name: string, threat: ThreatModel, options: object, batch: 
   ])
   const random = randomStream(0, 0, 'preparation')
   const steps = attack.preparation!.find(samples, threat, attack.options.parse(options), random)
-  const change = await prepare(steps, model)
+  const { values: change, queries } = await prepare(steps, model)
   let fooled = 0
   for (const { input, label } of samples) {
     model.inputs.set(input.map((value, i) => Math.min(1, Math.max(0, value + change[i]))))
     if (labelOf(await model.scores(), 0, 3) !== label) fooled++
   }
-  return { change, fooled }
+  return { change, fooled, queries }
 }
 
 test.each([
@@ -66,6 +66,17 @@ test('passes end when enough samples are fooled, and keep the best change', asyn
   const many = await found('uap', threat, { targetRate: 0.05, epochs: 50 }, 8)
   expect(one.fooled).toBeGreaterThan(0)
   expect(many.change).toEqual(one.change)
+})
+
+test('every row of a preparation is counted', async () => {
+  const options = { targetRate: 1, epochs: 1 }
+  // A pass of minibatches takes one gradient of each sample; then each is looked at once.
+  const { queries } = await found('uap-sgd', threatOf('Linf', 0.001), options, 8)
+  expect(queries).toEqual({ forward: samples.length, gradient: samples.length })
+  // DeepFool is asked of one sample after the other, up to 10 steps of two classes each, where it is not fooled already.
+  const { queries: own } = await found('uap', threatOf('Linf', 0.001), options, 8)
+  expect(own.forward).toBeGreaterThanOrEqual(2 * samples.length)
+  expect(own.gradient).toBeGreaterThanOrEqual(2 * samples.length)
 })
 
 test('a search without what was to be prepared is an error of the program', () => {

@@ -1,12 +1,12 @@
 /** What attacks find once for a whole run, before the searches: universal perturbations. */
 import { attacks } from '../attacks/index.js'
-import { prepare } from '../attacks/prepare.js'
-import { openDataset } from '../data/dataset.js'
+import { type Prepared, prepare } from '../attacks/prepare.js'
+import { checkLabels, openDataset } from '../data/dataset.js'
 import { randomStream } from '../random.js'
 import { loadEngine } from '../runtime/engine.js'
 import { spaceOf, threatFrom } from './evaluator.js'
 import type { EvaluationSpec } from './spec.js'
-import { openTarget } from './target.js'
+import { openGradients } from './target.js'
 import type { WorkerPlan } from './worker-api.js'
 
 export interface PreparationRequest {
@@ -28,32 +28,33 @@ export function preparedAttacks({ attacks: planned }: EvaluationSpec): string[] 
 export async function prepareAttack(
   { spec, attack: name, plan }: PreparationRequest,
   alive: () => void,
-): Promise<Float32Array> {
-  const { preparation } = attacks.get(name)!
-  const planned = spec.attacks.filter(attack => attack.name === name)
-  const [{ options }] = planned
+): Promise<Prepared> {
+  const { preparation, losses } = attacks.get(name)!
+  const { options } = spec.attacks.find(attack => attack.name === name)!
   const engine = await loadEngine(plan.engine === undefined ? {} : { require: plan.engine })
   const dataset = await openDataset(spec.data.path)
   try {
-    const model = spec.surrogateModels?.[0] ?? spec.model
-    await using target = await openTarget(
-      { ...spec, model, attacks: planned },
+    // Preparations ask for losses that are defined for any number of classes.
+    await using model = await openGradients(
+      spec,
+      { losses: losses(Number.POSITIVE_INFINITY) },
       { engine, space: spaceOf(spec.data.space, dataset), plan: { ...plan, batch: preparation!.batch } },
     )
     const [start, end] = spec.data.range
     const count = Math.min(end - start, preparation!.samples(options))
     const { inputs, labels } = await dataset.read(start, start + count)
+    checkLabels(labels, model.classes, start)
     const features = inputs.length / count
     const samples = Array.from({ length: count }, (_, i) => ({
       index: start + i,
       input: inputs.slice(i * features, (i + 1) * features),
       label: labels[i],
       shape: dataset.sampleShape,
-      classes: target.classes,
+      classes: model.classes,
     }))
     const random = randomStream(spec.seed, 0, `${name} preparation`)
     const steps = preparation!.find(samples, threatFrom(spec.threat), options, random)
-    return await prepare(steps, target.surrogate ?? target.model, alive)
+    return await prepare(steps, model, alive)
   } finally {
     await dataset.close()
   }

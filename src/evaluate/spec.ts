@@ -32,10 +32,12 @@ export interface ModelSpec {
   readonly surrogates?: 'on' | 'off'
 }
 
-/** A model file that takes its input as the evaluated model does. */
+/** A model file on which attacks search in place of the evaluated model. */
 export interface SurrogateSpec {
   readonly path: string
   readonly sha256: string
+  /** How samples enter it, where that differs from the evaluated model. */
+  readonly space?: DataSpace
   readonly allowHardlinks?: boolean
 }
 

@@ -12,7 +12,7 @@ import { openEndpoint } from '../model/endpoint/source.js'
 import { compileMean } from '../model/ensemble.js'
 import { queryModel, type ScoreSource } from '../model/score-source.js'
 import type { Engine } from '../runtime/engine.js'
-import { readModelFile } from '../runtime/files.js'
+import { type ModelFile, readModelFile } from '../runtime/files.js'
 import type { EvaluationSpec, ModelSpec, SurrogateSpec } from './spec.js'
 import { openVerifier } from './verify.js'
 import type { WorkerPlan } from './worker-api.js'
@@ -52,16 +52,10 @@ export async function openTarget(
   try {
     const losses = [...new Set(chosen.flatMap(attack => attack.losses(classes)))]
     const asksGradients = chosen.some(({ access }) => access === 'gradients')
-    let compiled: CompiledModel | undefined
-    if (spec.surrogateModels !== undefined)
-      compiled = await openSurrogates(spec.surrogateModels, classes, losses, options)
-    else if (asksGradients && file !== undefined)
-      compiled = await compile(prepareModel(file, space), engine, {
-        batch,
-        threads,
-        losses,
-        surrogates: spec.model.surrogates ?? 'on',
-      })
+    const compiled =
+      spec.surrogateModels !== undefined || (asksGradients && file !== undefined)
+        ? await withClasses(classes, await openGradients(spec, { losses, file }, options))
+        : undefined
     const ownGradients = compiled !== undefined && spec.surrogateModels === undefined
     return {
       classes,
@@ -82,25 +76,39 @@ export async function openTarget(
   }
 }
 
-const readFile = ({ path, allowHardlinks = false }: ModelSpec) => readModelFile(path, { allowHardlinks })
+const readFile = ({ path, allowHardlinks = false }: Pick<ModelSpec, 'path' | 'allowHardlinks'>) =>
+  readModelFile(path, { allowHardlinks })
 
 function endpointOf({ endpoint, path }: ModelSpec, { space, plan: { access } }: TargetOptions): ScoreSource {
   if (endpoint !== undefined && access !== undefined) return openEndpoint(endpoint, { access, space })
   throw new RobustlyError('internal', `the plan does not say how ${path} may be asked`)
 }
 
-/** The surrogates as one model. Throws `config` when they do not have the classes of the model that is evaluated. */
-async function openSurrogates(
-  surrogates: readonly SurrogateSpec[],
-  classes: number,
-  losses: CompileOptions['losses'],
+/** What of a surrogate's own way for samples replaces that of the evaluated model. */
+function ownSpace({ space: { layout, ...own } = {} }: SurrogateSpec): Partial<DataSpace> {
+  return layout === undefined ? own : { ...own, modelLayout: layout }
+}
+
+/** What attacks by gradients query: the surrogates as one model, where there are some, else the model that is evaluated. */
+export async function openGradients(
+  { model: evaluated, surrogateModels }: Pick<EvaluationSpec, 'model' | 'surrogateModels'>,
+  { losses, file }: Pick<CompileOptions, 'losses'> & { readonly file?: ModelFile | undefined },
   { engine, space, plan: { batch, threads } }: TargetOptions,
 ): Promise<CompiledModel> {
-  const prepared = []
-  for (const { path, allowHardlinks = false } of surrogates) {
-    prepared.push(prepareModel(await readModelFile(path, { allowHardlinks }), space))
+  const how = { batch, threads, losses }
+  if (surrogateModels === undefined) {
+    const prepared = prepareModel(file ?? (await readFile(evaluated)), space)
+    return await compile(prepared, engine, { ...how, surrogates: evaluated.surrogates ?? 'on' })
   }
-  const model = await compileMean(prepared, engine, { batch, threads, losses })
+  const prepared = []
+  for (const surrogate of surrogateModels) {
+    prepared.push(prepareModel(await readFile(surrogate), { ...space, ...ownSpace(surrogate) }))
+  }
+  return await compileMean(prepared, engine, how)
+}
+
+/** Throws `config` when surrogates do not have the classes of the model that is evaluated. */
+async function withClasses(classes: number, model: CompiledModel): Promise<CompiledModel> {
   if (model.classes === classes) return model
   await model[Symbol.asyncDispose]()
   throw new RobustlyError('config', `the surrogates have ${model.classes} classes, the model has ${classes}`, {

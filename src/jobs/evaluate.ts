@@ -3,6 +3,7 @@
  * result. The result depends on model, data, threat, attacks and seed, and on nothing of how it was run.
  */
 import { join, resolve } from 'node:path'
+import type { Prepared } from '../attacks/prepare.js'
 import { type Dataset, openDataset } from '../data/dataset.js'
 import { writeNpy } from '../data/npz-write.js'
 import { RobustlyError } from '../errors.js'
@@ -24,7 +25,7 @@ import { addUsage, type Usage } from '../runtime/http/usage.js'
 import { float32 } from '../tensor/tensor.js'
 import { cleanGate } from './clean-gate.js'
 import { type Chosen, chooseRun, limitsFor, type Resources } from './plan-run.js'
-import { planEvaluation, type Question, specOf } from './question.js'
+import { planEvaluation, type Question, specOf, surrogatesOf } from './question.js'
 import { defaultRunFolder, openRunFolder, type RunFolder } from './run-folder.js'
 import type { Service } from './service.js'
 import { supervise } from './supervisor.js'
@@ -92,8 +93,8 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
       const model = endpoint ?? (await scout.call('facts', factsRequest(options), limits))
       const plan = planEvaluation({ ...options, tells: endpoint?.endpoint.kind }, dataset)
       const surrogateModels: string[] = []
-      for (const path of options.surrogateModels ?? []) {
-        const request = { ...factsRequest(options), model: resolve(path) }
+      for (const { model: path, ...own } of surrogatesOf(options)) {
+        const request = factsRequest({ ...options, model: path, space: { ...options.space, ...own } })
         surrogateModels.push(
           checkedSurrogate(model, await scout.call('facts', request, { silenceSeconds: limits.silenceSeconds })),
         )
@@ -144,7 +145,7 @@ function checkedSurrogate(model: Described, { file, sha256, classes, missing }: 
 }
 
 interface Preparing extends Subject {
-  readonly folder: string
+  readonly folder: RunFolder
   readonly scout: Client<WorkerProtocol>
   readonly limits: WorkerLimits
 }
@@ -153,13 +154,18 @@ interface Preparing extends Subject {
 async function prepareAttacks(plan: WorkerPlan, context: Preparing): Promise<WorkerPlan> {
   const { spec, dataset, emit, folder, scout, limits } = context
   const prepared = new Map<string, Float32Array>()
+  const counts = new Map<string, Prepared['queries']>()
   for (const attack of preparedAttacks(spec)) {
     emit({ kind: 'notice', text: `preparing ${attack}` })
-    const values = await scout.call('prepare', { spec, attack, plan }, { ...limits, onProgress: () => {} })
-    await writeNpy(join(folder, `${attack}.npy`), float32(values, dataset.sampleShape))
+    const request = { spec, attack, plan }
+    const { values, queries } = await scout.call('prepare', request, { ...limits, onProgress: () => {} })
+    await writeNpy(join(folder.path, `${attack}.npy`), float32(values, dataset.sampleShape))
     prepared.set(attack, values)
+    counts.set(attack, queries)
   }
-  return prepared.size === 0 ? plan : { ...plan, prepared }
+  if (prepared.size === 0) return plan
+  folder.savePreparations(counts)
+  return { ...plan, prepared }
 }
 
 interface Subject {
@@ -175,7 +181,7 @@ interface Subject {
 async function intoFolder(
   options: EvaluateOptions,
   subject: Subject,
-  choose: (missing: number, folder: string) => Promise<Chosen>,
+  choose: (missing: number, folder: RunFolder) => Promise<Chosen>,
 ): Promise<Evaluation> {
   const { spec, model } = subject
   const path = options.run ?? defaultRunFolder(model.file, new Date())
@@ -220,13 +226,13 @@ async function explained(refused: RobustlyError, options: EvaluateOptions): Prom
 interface Filling extends Subject {
   readonly options: EvaluateOptions
   readonly watch: Watch
-  readonly choose: (missing: number, folder: string) => Promise<Chosen>
+  readonly choose: (missing: number, folder: RunFolder) => Promise<Chosen>
 }
 
 async function fill(folder: RunFolder, { spec, dataset, emit, options, watch, choose }: Filling): Promise<void> {
   const [start, end] = spec.data.range
   const missing = end - start - folder.recorded
-  const chosen = await choose(missing, folder.path)
+  const chosen = await choose(missing, folder)
   const planNow = () => planWithin(chosen.plan, watch.usage)
   if (planNow().access?.maxQueries === 0) throw budgetSpent(chosen.plan)
   await supervise({
@@ -369,6 +375,7 @@ function finish(folder: RunFolder, { spec, model, dataset }: Subject, { seconds,
     tool,
     node: process.versions.node,
     seconds,
+    preparations: folder.preparations(),
     usage,
   })
   folder.saveSeconds(seconds)

@@ -13,6 +13,14 @@ const numbers = z.array(z.number())
 const hash = z.string().regex(/^[0-9a-f]{64}$/)
 const index = z.int().min(0)
 
+const space = z.object({
+  mean: numbers.optional(),
+  std: numbers.optional(),
+  layout: z.enum(['NCHW', 'NHWC']).optional(),
+  scale: z.number().optional(),
+  channels: z.enum(['rgb', 'bgr']).optional(),
+})
+
 const specSchema = z.object({
   model: z.object({
     path: z.string(),
@@ -22,20 +30,16 @@ const specSchema = z.object({
     surrogates: z.enum(['on', 'off']).optional(),
   }),
   surrogateModels: z
-    .array(z.object({ path: z.string(), sha256: hash, allowHardlinks: z.boolean().optional() }))
+    .array(
+      z.object({ path: z.string(), sha256: hash, space: space.optional(), allowHardlinks: z.boolean().optional() }),
+    )
     .min(1)
     .optional(),
   data: z.object({
     path: z.string(),
     sha256: hash,
     range: z.tuple([index, index]).refine(([start, end]) => start < end, 'the range is empty'),
-    space: z.object({
-      mean: numbers.optional(),
-      std: numbers.optional(),
-      layout: z.enum(['NCHW', 'NHWC']).optional(),
-      scale: z.number().optional(),
-      channels: z.enum(['rgb', 'bgr']).optional(),
-    }),
+    space,
   }),
   threat: z.object({
     norm: z.enum(['Linf', 'L2', 'L1', 'L0']),
@@ -102,6 +106,7 @@ const identity: readonly (readonly [string, (spec: EvaluationSpec) => unknown])[
   ['model (sha256)', spec => spec.model.sha256],
   ['surrogates', spec => spec.model.surrogates ?? 'on'],
   ['surrogate models (sha256)', spec => spec.surrogateModels?.map(({ sha256 }) => sha256) ?? null],
+  ['how data enter surrogate models', spec => spec.surrogateModels?.map(({ space }) => space ?? {}) ?? null],
   ['data (sha256)', spec => spec.data.sha256],
   ['samples', spec => spec.data.range.join(':')],
   ['mean', spec => spec.data.space.mean ?? null],

@@ -17,14 +17,19 @@ import type { NormName } from '../threat/norm.js'
 import { parseEpsilon } from '../threat/threat.js'
 import { fileProblem } from './files.js'
 
+/** A surrogate that takes samples in another way than the model. What it does not say is as for the model. */
+export interface Surrogate extends DataSpace {
+  readonly model: string
+}
+
 /** What decides the result of an evaluation. */
 export interface Question {
   /** Path of an .onnx file; of an endpoint its address. */
   readonly model: string
   /** What the model tells, where it is an endpoint. */
   readonly tells?: Kind | undefined
-  /** Paths of .onnx files on which attacks by gradients run in place of the model. */
-  readonly surrogateModels?: readonly string[] | undefined
+  /** Paths of .onnx files on which attacks by gradients run in place of the model; each perhaps with how samples enter it. */
+  readonly surrogateModels?: readonly (string | Surrogate)[] | undefined
   /** Path of the data, as `openDataset` takes it. */
   readonly data: string
   /** Default Linf. */
@@ -115,9 +120,10 @@ export function specOf(
       ...(question.surrogateGradients === 'off' && { surrogates: 'off' as const }),
     },
     ...(question.surrogateModels?.length && {
-      surrogateModels: question.surrogateModels.map((path, at) => ({
-        path: resolve(path),
+      surrogateModels: surrogatesOf(question).map(({ model, ...space }, at) => ({
+        path: resolve(model),
         sha256: hashes.surrogateModels[at]!,
+        ...(Object.keys(space).length > 0 && { space }),
         ...(question.allowHardlinks && { allowHardlinks: true }),
       })),
     }),
@@ -129,6 +135,10 @@ export function specOf(
     seed,
     ...(draws > 1 && { draws }),
   }
+}
+
+export function surrogatesOf({ surrogateModels = [] }: Pick<Question, 'surrogateModels'>): Surrogate[] {
+  return surrogateModels.map(each => (typeof each === 'string' ? { model: each } : each))
 }
 
 function chosenAttacks(question: Question): { suite: string; attacks: readonly PlannedAttack[] } {

@@ -18,6 +18,7 @@ import {
 } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { z } from 'zod'
+import type { Prepared } from '../attacks/prepare.js'
 import { RobustlyError } from '../errors.js'
 import type { DecisionCost } from '../evaluate/costs.js'
 import type { SampleRecord } from '../evaluate/record.js'
@@ -41,6 +42,9 @@ export interface RunFolder {
   /** Wall seconds by attack that earlier sittings of this run have spent. */
   readonly earlierSeconds: ReadonlyMap<string, number>
   saveSeconds(seconds: ReadonlyMap<string, number>): void
+  /** The rows that were evaluated once for the whole run, by attack. */
+  preparations(): ReadonlyMap<string, Prepared['queries']>
+  savePreparations(queries: ReadonlyMap<string, Prepared['queries']>): void
   /** What earlier sittings have used of an endpoint. */
   readonly earlierUsage: Usage
   saveUsage(usage: Usage): void
@@ -61,6 +65,7 @@ const names = {
   seconds: 'times.json',
   result: 'result.json',
   usage: 'usage.json',
+  preparations: 'preparations.json',
   costs: 'queries.jsonl',
 } as const
 
@@ -204,7 +209,11 @@ function open(path: string, manifest: Manifest, { unlock, made }: Held): RunFold
     saveSeconds(seconds) {
       replaceText(join(path, names.seconds), `${JSON.stringify(Object.fromEntries(seconds))}\n`)
     },
-    earlierUsage: readUsage(join(path, names.usage)),
+    preparations: () => new Map(Object.entries(readCounts(join(path, names.preparations), preparationsSchema, {}))),
+    savePreparations(queries) {
+      replaceText(join(path, names.preparations), `${JSON.stringify(Object.fromEntries(queries))}\n`)
+    },
+    earlierUsage: readCounts(join(path, names.usage), usageSchema, noUsage),
     saveUsage: usage => replaceText(join(path, names.usage), `${JSON.stringify(usage)}\n`),
     appendCost: cost => appendText(join(path, names.costs), `${JSON.stringify(cost)}\n`),
     sort() {
@@ -340,13 +349,15 @@ const usageSchema = z.object({
   latencies: z.record(z.string(), count),
 })
 
-/** Unlike times this counts: a budget must hold over all sittings. Throws `run-unreadable`. */
-function readUsage(path: string): Usage {
-  if (!existsSync(path)) return noUsage
+const preparationsSchema = z.record(z.string(), z.object({ forward: count, gradient: count }))
+
+/** Unlike times these count: a budget must hold over all sittings. Throws `run-unreadable`. */
+function readCounts<Counts>(path: string, schema: z.ZodType<Counts>, none: Counts): Counts {
+  if (!existsSync(path)) return none
   try {
-    return usageSchema.parse(JSON.parse(readFileSync(path, 'utf8')))
+    return schema.parse(JSON.parse(readFileSync(path, 'utf8')))
   } catch {
-    throw new RobustlyError('run-unreadable', `${printable(path)} does not say what has been used of the endpoint`, {
+    throw new RobustlyError('run-unreadable', `${printable(path)} does not hold the counts of this run`, {
       hint: 'Start a new run, or remove the file to count from nothing.',
     })
   }

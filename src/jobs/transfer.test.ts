@@ -49,6 +49,29 @@ test('attacks by gradients run on the surrogate, the others on the model; all is
   })
 })
 
+test('a surrogate takes samples in its own way, also where a perturbation is found on it for the whole run', async () => {
+  const folder = temporaryFolder()
+  const model = await digitModel(folder)
+  const attacks = [{ name: 'uap-sgd', options: { samples: 24, epochs: 2 } }]
+  const found = async (name: string, options: Partial<EvaluateOptions>) => {
+    const { result } = await run(folder, name, { attacks, force: true, ...options })
+    const predictions = recordsOf(join(folder, name)).map(({ surrogatePrediction }) => surrogatePrediction)
+    return { result, predictions, change: readFileSync(join(folder, name, 'uap-sgd.npy')) }
+  }
+  const space = { mean: [0.5], std: [0.25] }
+  const usual = await found('a', { surrogateModels: [model] })
+  const own = await found('b', { space, surrogateModels: [{ model, mean: [0], std: [1] }] })
+  expect(own.result.surrogates![0]!.space).toEqual({ mean: [0], std: [1] })
+  expect(own.predictions).toEqual(usual.predictions)
+  expect(own.change).toEqual(usual.change)
+  const asModel = await found('c', { space, surrogateModels: [model] })
+  expect(asModel.result.surrogates![0]).not.toHaveProperty('space')
+  expect(asModel.predictions).not.toEqual(usual.predictions)
+  await expect(
+    run(folder, 'b', { attacks, force: true, space, surrogateModels: [model], resume: true }),
+  ).rejects.toMatchObject({ code: 'run-mismatch', message: expect.stringContaining('how data enter surrogate models') })
+})
+
 test('surrogates that do not fit are refused before the run', async () => {
   const folder = temporaryFolder()
   await digitModel(folder)
@@ -79,6 +102,13 @@ test('a universal perturbation is one for all samples, whatever processes and ba
   expect(Math.max(...change.map(Math.abs))).toBeCloseTo(0.1, 2)
   expect(result.attacks[0]!.broken).toBeGreaterThan(2)
   expect(result.warnings.join()).toContain('found on samples 0 to 23')
+  // One gradient of each sample in a pass, and a look at each: once for the run, and kept for a sitting that has nothing left to do.
+  const { preparation, queries } = result.attacks[0]!
+  expect(queries).toEqual({ forward: result.attacks[0]!.attempted, gradient: 0 })
+  expect(preparation!.queries.gradient).toBe(preparation!.queries.forward)
+  expect(preparation!.queries.forward % 24).toBe(0)
+  expect(preparation!.queries.forward).toBeGreaterThan(0)
+  expect((await run(folder, 'a', { ...options, resume: true })).result.attacks[0]!.preparation).toEqual(preparation)
 
   await run(folder, 'b', { ...options, processes: 2, batch: 5 })
   expect(essence(join(folder, 'b')).records).toEqual(essence(join(folder, 'a')).records)

@@ -1,5 +1,6 @@
 /** What a worker process can be asked to do, and how one is started. */
 
+import type { Prepared } from '../attacks/prepare.js'
 import type { DecisionCost } from '../evaluate/costs.js'
 import type { InspectedEndpoint } from '../evaluate/endpoint-facts.js'
 import type { InspectedModel } from '../evaluate/facts.js'
@@ -60,7 +61,7 @@ export type WorkerProtocol = {
     result: { secondsPerSample: number; bytes: number }
   }
   /** Sends progress as a sign of life. */
-  prepare: { params: PreparationRequest; progress: null; result: Float32Array }
+  prepare: { params: PreparationRequest; progress: null; result: Prepared }
   start: { params: { spec: EvaluationSpec; plan: WorkerPlan }; progress: never; result: null }
   add: { params: { start: number; end: number }; progress: never; result: null }
   close: { params: null; progress: never; result: null }

@@ -1,8 +1,9 @@
 /** Builds `result.json` from what the records say. Keys come in the order of the schema; equal runs give equal bytes. */
 import { basename } from 'node:path'
+import type { Prepared } from '../attacks/prepare.js'
 import type { Distances } from '../evaluate/distances.js'
 import type { AttackTally, Rate, Tally } from '../evaluate/metrics.js'
-import type { EvaluationSpec } from '../evaluate/spec.js'
+import type { DataSpace, EvaluationSpec } from '../evaluate/spec.js'
 import type { ModelFacts } from '../evaluate/worker-api.js'
 import { printable } from '../printable.js'
 import { latencyQuantile, type Usage } from '../runtime/http/usage.js'
@@ -24,12 +25,14 @@ export interface ResultParts {
   readonly node: string
   /** Wall seconds by attack, of all worker processes together. */
   readonly seconds: ReadonlyMap<string, number>
+  /** Rows that were evaluated once for the whole run, by attack. */
+  readonly preparations?: ReadonlyMap<string, Prepared['queries']> | undefined
   /** What an endpoint was asked, in all sittings. */
   readonly usage?: Usage | undefined
 }
 
 export function buildResult(parts: ResultParts): Result {
-  const { spec, tally, facts, seconds } = parts
+  const { spec, tally, facts } = parts
   const [start, end] = spec.data.range
   const options = new Map(spec.attacks.map(({ name, options }) => [name, options]))
   return resultSchema.parse({
@@ -50,7 +53,11 @@ export function buildResult(parts: ResultParts): Result {
       notes: facts.notes.map(note => printable(note)),
     },
     ...(spec.surrogateModels !== undefined && {
-      surrogates: spec.surrogateModels.map(({ path, sha256 }) => ({ file: printable(basename(path)), sha256 })),
+      surrogates: spec.surrogateModels.map(({ path, sha256, space }) => ({
+        file: printable(basename(path)),
+        sha256,
+        ...(space !== undefined && { space: copied(space) }),
+      })),
     }),
     data: {
       file: printable(parts.names.data),
@@ -84,11 +91,15 @@ export function buildResult(parts: ResultParts): Result {
     },
     ...(parts.usage !== undefined && { endpoint: endpointOf(parts.usage) }),
     unknown: tally.unknown,
-    attacks: tally.attacks.map(attack => attackOf(attack, options.get(attack.name), seconds.get(attack.name) ?? 0)),
+    attacks: tally.attacks.map(attack => attackOf(attack, options.get(attack.name), parts)),
     ...(parts.distances !== undefined && { distances: distancesOf(parts.distances) }),
     diagnostics: [],
     warnings: warningsOf(parts),
   } satisfies Result)
+}
+
+function copied({ mean, std, ...rest }: DataSpace) {
+  return { ...rest, ...(mean && { mean: [...mean] }), ...(std && { std: [...std] }) }
 }
 
 function constraintsOf({ rules, oneHot, relations }: ConstraintSpec): Result['threat']['constraints'] {
@@ -127,8 +138,13 @@ function distancesOf({ norm, median, quantiles, curve, attacks, withoutDistance 
   }
 }
 
-function attackOf(tally: AttackTally, options: unknown, seconds: number): Result['attacks'][number] {
+function attackOf(
+  tally: AttackTally,
+  options: unknown,
+  { seconds, preparations }: Pick<ResultParts, 'seconds' | 'preparations'>,
+): Result['attacks'][number] {
   const { name, attempted, broken, failed, robustAfter, queries, transfer } = tally
+  const preparation = preparations?.get(name)
   return {
     name,
     options: { ...(options as Record<string, unknown>) },
@@ -138,6 +154,7 @@ function attackOf(tally: AttackTally, options: unknown, seconds: number): Result
     robustAfter,
     queries: { forward: queries.forward, gradient: queries.gradient },
     ...(transfer !== undefined && { transfer }),
-    seconds: Math.round(seconds * 1000) / 1000,
+    ...(preparation !== undefined && { preparation: { queries: { ...preparation } } }),
+    seconds: Math.round((seconds.get(name) ?? 0) * 1000) / 1000,
   }
 }

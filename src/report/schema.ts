@@ -34,6 +34,14 @@ const attack = z.strictObject({
     })
     .optional()
     .describe('of an attack that ran on surrogates'),
+  preparation: z
+    .strictObject({
+      queries: z
+        .strictObject({ forward: count, gradient: count })
+        .describe('rows that the model evaluated, or the surrogates where there are some; not part of `queries`'),
+    })
+    .optional()
+    .describe('of an attack that finds something once for the whole run, such as a universal perturbation'),
   seconds: z.number().min(0).describe('wall time of all worker processes together'),
 })
 
@@ -89,7 +97,23 @@ export const resultSchema = z.strictObject({
     notes: z.array(z.string()).describe('what was done to the graph to attack it'),
   }),
   surrogates: z
-    .array(z.strictObject({ file: z.string().describe('name only'), sha256: hash }))
+    .array(
+      z.strictObject({
+        file: z.string().describe('name only'),
+        sha256: hash,
+        space: z
+          .strictObject({
+            mean: z.array(z.number()),
+            std: z.array(z.number()),
+            layout: z.enum(['NCHW', 'NHWC']),
+            scale: z.number(),
+            channels: z.enum(['rgb', 'bgr']),
+          })
+          .partial()
+          .optional()
+          .describe('what of its way for data differs from that of the model'),
+      }),
+    )
     .optional()
     .describe('models on which attacks by gradients ran in place of the one evaluated'),
   data: z.strictObject({

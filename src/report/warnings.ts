@@ -7,7 +7,7 @@ import { printable } from '../printable.js'
 import type { ResultParts } from './result.js'
 
 /** Each with what to do about it. Nothing here depends on speed. */
-export function warningsOf({ tally, facts, suiteIsComplete, spec }: ResultParts): string[] {
+export function warningsOf({ tally, facts, suiteIsComplete, spec, preparations }: ResultParts): string[] {
   const samples = (count: number) => (count === 1 ? '1 sample' : `${count} samples`)
   const warnings = facts.warnings.map(warning => printable(warning))
   if (tally.unknown > 0) {
@@ -43,8 +43,10 @@ export function warningsOf({ tally, facts, suiteIsComplete, spec }: ResultParts)
     if (wanted === undefined) continue
     const [start, end] = spec.data.range
     const last = Math.min(end, start + wanted) - 1
+    const asked = preparations?.get(name)
+    const cost = asked && ` by ${asked.forward} forward and ${asked.gradient} gradient queries`
     warnings.push(
-      `${name} adds one perturbation to every sample, found on samples ${start} to ${last}${last < end - 1 ? ': on those it breaks more than on others' : ', all of them: on others it breaks less'}. It lies in the run folder.`,
+      `${name} adds one perturbation to every sample, found on samples ${start} to ${last}${cost ?? ''}${last < end - 1 ? ': on those it breaks more than on others' : ', all of them: on others it breaks less'}. It lies in the run folder.`,
     )
   }
   if (!suiteIsComplete && spec.suite !== 'custom') {
@@ -94,7 +96,7 @@ function transferWarnings(
   ]
   if (surrogate !== undefined && surrogate.value < standard.value - suspiciousGap) {
     warnings.push(
-      `The surrogates classify only ${surrogate.correct} of ${surrogate.count} samples correctly, the model ${standard.correct}: check that they take inputs as the model does (--mean, --std, --layout), or choose better ones.`,
+      `The surrogates classify only ${surrogate.correct} of ${surrogate.count} samples correctly, the model ${standard.correct}: check that they take inputs as the model does (--mean, --std, --layout) or say under surrogates in a config file how they do, or choose better ones.`,
     )
   }
   return warnings

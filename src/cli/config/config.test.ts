@@ -109,6 +109,10 @@ box: none
       outputs: ['-', join(folder, 'a.md')],
     })
     expect(await load('a.json', '{"model": "https://host/m"}')).toEqual({ model: 'https://host/m' })
+    const named = folderWith('a.yaml', 'surrogates: [s.onnx, { model: t.onnx, mean: "0.5,0.4", layout: NHWC }]')
+    expect(await loadConfig(join(named, 'a.yaml'))).toEqual({
+      surrogates: [join(named, 's.onnx'), { model: join(named, 't.onnx'), mean: [0.5, 0.4], layout: 'NHWC' }],
+    })
   })
 })
 
@@ -120,6 +124,13 @@ describe('is refused with what is wrong', () => {
     ['the name in the singular', 'a.yaml', 'attack: [pgd]', /did you mean attacks\?/],
     ['an option of the command line', 'a.json', '{"resume": true}', /resume belongs on the command line \(--resume\)/],
     ['a wrong type', 'a.json', '{"seed": "x"}', /seed: expected number, received string/],
+    [
+      'an unknown key of a surrogate',
+      'a.yaml',
+      'surrogates: [{ model: s.onnx, means: 0 }]',
+      /surrogates\[0\]\.means is no option/,
+    ],
+    ['a surrogate without a model', 'a.yaml', 'surrogates: [{ mean: 0 }]', /surrogates\[0\]\.model: expected string/],
     ['a wrong type inside', 'a.json', '{"attacks": ["pgd", {"name": 1}]}', /attacks\[1\]\.name: expected string/],
     [
       'an unknown key inside',

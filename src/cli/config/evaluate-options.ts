@@ -26,6 +26,17 @@ const itself = (word: string) => word
 const whole = (least: number) => z.int().min(least)
 const channels = z.union([z.number().transform(value => [value]), z.array(z.number()).min(1), written(parse.numbers)])
 
+/** How samples become what a model takes: of the model, and of a surrogate that takes them in another way. */
+const entrance = {
+  mean: channels,
+  std: channels,
+  layout: z.enum(['NCHW', 'NHWC']),
+  scale: z.number().positive(),
+  channels: z.enum(['rgb', 'bgr']),
+} as const
+
+const surrogate = z.union([text, z.strictObject({ model: text, ...z.object(entrance).partial().shape })])
+
 /** A switch that is given or not. */
 const given = (flag: string, group: string, description: string) =>
   option({ flag, group, description, schema: z.boolean() })
@@ -112,11 +123,11 @@ export const evaluateOptions = {
     flag: '--surrogate <file>',
     group: groups.asked,
     description:
-      'a model on which attacks by gradients run in place of this one; may be repeated: then on the mean of their logits',
-    schema: texts,
+      'a model on which attacks by gradients run in place of this one; may be repeated: then on the mean of their logits; in a file also { model, mean, std, layout, scale, channels } where data enter it in another way',
+    schema: z.array(surrogate).min(1),
     read: itself,
     repeatable: true,
-    path: true,
+    path: 'model',
   }),
   individual: option({
     flag: '--individual',
@@ -150,21 +161,21 @@ export const evaluateOptions = {
     flag: '--mean <numbers>',
     group: groups.enters,
     description: 'subtracted per channel',
-    schema: channels,
+    schema: entrance.mean,
     read: parse.numbers,
   }),
   std: option({
     flag: '--std <numbers>',
     group: groups.enters,
     description: 'divided by, per channel',
-    schema: channels,
+    schema: entrance.std,
     read: parse.numbers,
   }),
   layout: option({
     flag: '--layout <name>',
     group: groups.enters,
     description: 'what the model takes',
-    schema: z.enum(['NCHW', 'NHWC']),
+    schema: entrance.layout,
     read: itself,
     choices: ['NCHW', 'NHWC'],
   }),
@@ -172,14 +183,14 @@ export const evaluateOptions = {
     flag: '--scale <number>',
     group: groups.enters,
     description: 'multiplies every value before --mean and --std: 255 for models that take pixels from 0 to 255',
-    schema: z.number().positive(),
+    schema: entrance.scale,
     read: parse.positive,
   }),
   channels: option({
     flag: '--channels <order>',
     group: groups.enters,
     description: 'order of the colours that the model takes; data are rgb',
-    schema: z.enum(['rgb', 'bgr']),
+    schema: entrance.channels,
     read: itself,
     choices: ['rgb', 'bgr'],
   }),

@@ -110,13 +110,19 @@ async function runCode(path: string): Promise<unknown> {
 
 /** Relative paths become paths as the working directory sees them. */
 function withPaths(settings: EvaluateSettings, folder: string): EvaluateSettings {
-  const placed = (value: unknown): unknown => {
-    if (Array.isArray(value)) return value.map(placed)
+  const placed = (value: unknown, member: true | string): unknown => {
+    if (Array.isArray(value)) return value.map(each => placed(each, member))
+    if (member !== true && typeof value === 'object' && value !== null) {
+      return { ...value, [member]: placed((value as Record<string, unknown>)[member], true) }
+    }
     if (typeof value !== 'string' || value === '-' || isAbsolute(value) || isAddress(value)) return value
     return join(folder, value)
   }
   const table: Readonly<Record<string, OptionRow>> = evaluateOptions
   return Object.fromEntries(
-    Object.entries(settings).map(([name, value]) => [name, table[name]?.path ? placed(value) : value]),
+    Object.entries(settings).map(([name, value]) => {
+      const path = table[name]?.path
+      return [name, path === undefined ? value : placed(value, path)]
+    }),
   )
 }

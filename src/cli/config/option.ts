@@ -22,8 +22,8 @@ export interface OptionRow<Value = unknown> {
   readonly suggestions?: readonly string[]
   /** Description of `--no-…`. */
   readonly negation?: string
-  /** The value is a path, or several: of a config file, as seen from its folder. */
-  readonly path?: true
+  /** The value is a path, or several, or holds one in the member of this name: of a config file, as seen from its folder. */
+  readonly path?: true | string
   /** Says the same in another way: given in one place, it also replaces that option of places that count less. */
   readonly replaces?: string
   /** For a single call only: neither in a config file nor in the environment. */
