@@ -37,7 +37,8 @@ export async function traceRun(
   }
   const prepared = new Map<string, Float32Array>()
   for (const attack of preparedAttacks(spec)) {
-    prepared.set(attack, await prepareAttack({ spec, attack, plan }, () => progress(null)))
+    const { values } = await prepareAttack({ spec, attack, plan }, () => progress(null))
+    prepared.set(attack, values)
   }
   const tracer = startTracer(threatFrom(spec.threat))
   await using evaluator = await openEvaluator({
