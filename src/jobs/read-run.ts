@@ -135,7 +135,7 @@ async function galleryOf(
       shape: embeddedShape(frame),
       shrunk: frame.shrink,
       range: frame.range,
-      featureNames: null,
+      featureNames: dataset?.featureNames?.map(name => printable(name, 80)) ?? null,
       rows: integers(rows.map(({ row }) => row)),
       available: withExample.length,
       withoutOriginals: problem ?? null,
