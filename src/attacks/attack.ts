@@ -14,6 +14,8 @@ export interface Sample {
   /** Position in the data set. */
   readonly index: number
   readonly input: Float32Array
+  /** What the inputs of the model that are not attacked get with it: for the model alone. */
+  readonly bound?: Float32Array | undefined
   /** Shape of one sample, without the batch dimension. */
   readonly shape: Shape
   /** The true class: what the adversary wants the model not to say. */

@@ -229,9 +229,11 @@ export async function schedule(options: SchedulerOptions): Promise<void> {
     for (let point = 0; point < query.points.length; point++) rows.push({ lane, point })
   }
 
-  function fill({ inputs, features }: BatchModel, rows: readonly Row[]): void {
+  function fill({ inputs, features, bound }: BatchModel, rows: readonly Row[]): void {
     rows.forEach(({ lane, point }, row) => {
       inputs.set(feasible(lane, lane.query.points[point]), row * features)
+      const own = lane.search.sample.bound
+      if (own !== undefined) bound?.set(own, row * own.length)
     })
   }
 

@@ -2,6 +2,7 @@
 
 import { RobustlyError } from '../errors.js'
 import { sizeOf } from '../tensor/tensor.js'
+import { type BoundPart, boundTo } from './bound.js'
 import { checkCounts, checkRange } from './checks.js'
 import type { Dataset, ReaderOptions } from './dataset.js'
 import { checkFinite, elementName, pixelScale, toInputs, toLabels } from './elements.js'
@@ -12,6 +13,8 @@ export interface ArrayPair {
   readonly name: string
   readonly inputs: Rows
   readonly labels: Rows
+  /** For inputs of the model that are not attacked. */
+  readonly bound?: readonly { readonly input: string; readonly rows: Rows }[]
   readonly files: readonly HashedFile[]
   readonly close: () => Promise<void>
 }
@@ -32,6 +35,7 @@ export async function arrayDataset(pair: ArrayPair, options: ReaderOptions): Pro
       `${inputs.name} has shape [${inputs.shape.join(', ')}]: samples without values`,
     )
   }
+  const bound = pair.bound?.length ? await boundTo(pair.bound.map(each => partOf(each, labels.length))) : undefined
   let hash: Promise<string> | undefined
   return {
     name,
@@ -40,6 +44,7 @@ export async function arrayDataset(pair: ArrayPair, options: ReaderOptions): Pro
     kind: view.kind,
     layout: view.layout,
     classNames: undefined,
+    bound: bound?.inputs,
     decoder: undefined,
     hash() {
       hash ??= hashFiles(pair.files)
@@ -49,10 +54,17 @@ export async function arrayDataset(pair: ArrayPair, options: ReaderOptions): Pro
       checkRange(start, end, labels.length, name)
       const values = toInputs(await inputs.read(start, end), view.scale)
       checkFinite(values, width, start, inputs.name)
-      return { inputs: values, labels: labels.slice(start, end) }
+      return { inputs: values, labels: labels.slice(start, end), bound: await bound?.read(start, end) }
     },
     close: pair.close,
   }
+}
+
+function partOf({ input, rows }: { readonly input: string; readonly rows: Rows }, count: number): BoundPart {
+  const { name, shape, type } = rows
+  checkCounts(shape[0]!, count, name)
+  const read = (start: number, end: number) => rows.read(start, end)
+  return { input, shape: shape.slice(1), name, whole: !type.code.startsWith('f'), read }
 }
 
 /** Labels are few bytes: [N] or [N, 1], all read at once. */

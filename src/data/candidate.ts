@@ -5,6 +5,7 @@ import { basename, resolve } from 'node:path'
 import { RobustlyError } from '../errors.js'
 import { printable } from '../printable.js'
 import type { Dataset, ReaderOptions } from './dataset.js'
+import { type Sayable, saidBehind } from './said.js'
 import { openSource, unreadable } from './source.js'
 
 export interface Candidate {
@@ -12,10 +13,8 @@ export interface Candidate {
   /** Last part of the path, as it is on disk. */
   readonly name: string
   readonly type: 'file' | 'folder'
-  /** Split written behind the path: `mnist:train`. */
-  readonly split: 'train' | 'test' | undefined
-  /** What is written behind the path of a table: `adult.csv:label=income`. */
-  readonly table: string | undefined
+  /** What is written behind the path: `mnist:train`, `adult.csv:label=income`. */
+  readonly said: string | undefined
   /** First bytes of a file, at most 16. */
   readonly head: Uint8Array
   /** Names in a folder, at most 2,000 of them. */
@@ -27,44 +26,39 @@ export interface Format {
   /** One line for people who ask what is supported. */
   readonly description: string
   readonly matches: (candidate: Candidate) => boolean
+  /** What can be said behind the path of such data; default: nothing of its own. */
+  readonly sayable?: Sayable
   readonly open: (path: string, options: ReaderOptions) => Promise<Dataset>
 }
 
 const entriesLookedAt = 2000
-const splitSuffix = /^(.+):(train|test)$/s
-const tableSuffix = /^(.+\.(?:csv|tsv|parquet)):([a-z]+=.*)$/is
 
 /** Throws `data-unreadable` for a path that is missing, or neither a file nor a folder. */
 export async function describeCandidate(given: string): Promise<Candidate> {
-  const { path, split, table } = await splitOff(given)
+  const { path, said } = await splitOff(given)
   const info = await stat(path).catch(error => {
     throw unreadable(path, error)
   })
   const name = basename(resolve(path))
   const none = { head: new Uint8Array(), entries: [] }
-  if (info.isDirectory()) return { ...none, path, name, type: 'folder', split, table, entries: await namesIn(path) }
+  if (info.isDirectory()) return { ...none, path, name, type: 'folder', said, entries: await namesIn(path) }
   const source = await openSource(path)
   try {
-    return { ...none, path, name, type: 'file', split, table, head: await source.read(0, Math.min(16, source.size)) }
+    return { ...none, path, name, type: 'file', said, head: await source.read(0, Math.min(16, source.size)) }
   } finally {
     await source.close()
   }
 }
 
 /** `mnist:train` is the folder `mnist` unless something is really called `mnist:train`. */
-async function splitOff(given: string): Promise<Pick<Candidate, 'path' | 'split' | 'table'>> {
-  const match = splitSuffix.exec(given) ?? tableSuffix.exec(given)
-  const whole = { path: given, split: undefined, table: undefined }
-  if (!match) return whole
+async function splitOff(given: string): Promise<Pick<Candidate, 'path' | 'said'>> {
+  const match = saidBehind.exec(given)
+  if (!match) return { path: given, said: undefined }
   const exists = await stat(given).then(
     () => true,
     () => false,
   )
-  if (exists) return whole
-  const [, path, said] = match
-  return said === 'train' || said === 'test'
-    ? { path: path!, split: said, table: undefined }
-    : { path: path!, split: undefined, table: said }
+  return exists ? { path: given, said: undefined } : { path: match[1]!, said: match[2]! }
 }
 
 async function namesIn(path: string): Promise<string[]> {

@@ -8,12 +8,13 @@ import { printable } from '../printable.js'
 import type { Format } from './candidate.js'
 import type { Dataset, ReaderOptions } from './dataset.js'
 import { openSource, unreadable } from './source.js'
-import { addCell, type Column, newColumn, tableDataset } from './table.js'
+import { addCell, type Column, newColumn, tableDataset, tableSayable } from './table.js'
 
 export const csv: Format = {
   name: 'csv',
   description: '.csv, .tsv (one sample a row, labels in a column)',
   matches: ({ type, name }) => type === 'file' && /\.(csv|tsv)$/i.test(name),
+  sayable: tableSayable,
   open: openCsv,
 }
 
@@ -24,7 +25,7 @@ async function openCsv(path: string, options: ReaderOptions): Promise<Dataset> {
   await source.close()
   const { name } = source
   const { columns, classNames } = await readColumns(path, name, options)
-  return tableDataset({ name, path: resolve(path), columns, classNames }, options)
+  return await tableDataset({ name, path: resolve(path), columns, classNames }, options)
 }
 
 interface Read {

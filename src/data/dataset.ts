@@ -3,10 +3,12 @@
  * memory, so an evaluation of 10,000 samples needs no more than one of 1,000.
  */
 
+import type { BoundInputs } from '../model/data-space.js'
 import type { Shape } from '../tensor/tensor.js'
 import { describeCandidate, noFormat } from './candidate.js'
 import { formats } from './index.js'
-import { parseTableOptions, type TableOptions } from './table.js'
+import { relabelled } from './relabel.js'
+import { type Binding, hashOf, parseSaid, type Relabelling, type TableOptions } from './said.js'
 
 export { checkLabels } from './checks.js'
 
@@ -18,6 +20,8 @@ export interface Samples {
   readonly inputs: Float32Array
   /** One label for each sample, at least 0. Whether they fit the model is the caller's `checkLabels`. */
   readonly labels: Int32Array
+  /** Of data with `bound`: for each sample the values of these inputs, one after the other. */
+  readonly bound?: Float32Array | undefined
 }
 
 export interface Dataset {
@@ -34,12 +38,14 @@ export interface Dataset {
   readonly classNames: readonly string[] | undefined
   /** Name of each feature of a sample, where the data have names. */
   readonly featureNames?: readonly string[] | undefined
+  /** What columns or arrays give to inputs of the model that are not attacked; absent: nothing. */
+  readonly bound?: BoundInputs | undefined
   /** Library and version that turned compressed pictures into pixels, when the result can depend on it (JPEG, WebP). */
   readonly decoder: string | undefined
   /**
    * Lowercase hex SHA-256 of what is read: of the file itself when it is a single file; otherwise of the lines
-   * `<sha256 of the file>  <relative name>\n` in the order of the names, which is what `sha256sum` prints. Of a table with
-   * options, of the line `<sha256 of the file>  <options>\n`.
+   * `<sha256 of the file>  <relative name>\n` in the order of the names, which is what `sha256sum` prints. Of data with
+   * options, of the line `<that hash>  <options>\n`.
    */
   hash(): Promise<string>
   /** Samples `start` (inclusive) to `end` (exclusive). Concurrent reads are allowed. */
@@ -93,6 +99,10 @@ export interface OpenOptions {
   readonly verify?: boolean
   /** Which columns of a table (`.csv`, `.parquet`) are what. `PATH:label=NAME,…` says the same. */
   readonly table?: TableOptions
+  /** Columns of a table, or arrays of an `.npz`, for inputs of the model that are not attacked: `PATH:bind=INPUT=NAME,…`. */
+  readonly bind?: readonly Binding[]
+  /** `PATH:relabel=-1`, `PATH:relabel=2/0/1`. */
+  readonly relabel?: Relabelling
   readonly limits?: Partial<Limits>
 }
 
@@ -106,13 +116,12 @@ export type ReaderOptions = Omit<OpenOptions, 'limits'> & { readonly limits: Lim
  */
 export async function openDataset(path: string, options: OpenOptions = {}): Promise<Dataset> {
   const candidate = await describeCandidate(path)
-  const readerOptions: ReaderOptions = {
-    ...options,
-    split: candidate.split ?? options.split,
-    ...(candidate.table !== undefined && { table: parseTableOptions(candidate.table) }),
-    limits: { ...defaultLimits, ...options.limits },
-  }
   const format = formats.find(each => each.matches(candidate))
   if (!format) throw noFormat(candidate, formats)
-  return format.open(candidate.path, readerOptions)
+  const { sayable = { noun: 'these data', keys: [] } } = format
+  const said = candidate.said === undefined ? {} : parseSaid(candidate.said, sayable)
+  const all: ReaderOptions = { ...options, ...said, limits: { ...defaultLimits, ...options.limits } }
+  const data = await format.open(candidate.path, all)
+  const hashed = { ...data, hash: async () => hashOf(await data.hash(), all) }
+  return all.relabel === undefined ? hashed : relabelled(hashed, all.relabel)
 }

@@ -15,6 +15,7 @@ export const npz: Format = {
   description: '.npz with arrays x and y (numpy)',
   matches: ({ type, name, head }) =>
     type === 'file' && (/\.npz$/i.test(name) || (isZip(head) && !/\.(pt|pth|zip|xlsx|keras|jar)$/i.test(name))),
+  sayable: { noun: 'an .npz', keys: ['bind'] },
   open: openNpz,
 }
 
@@ -31,16 +32,25 @@ async function openNpz(path: string, options: ReaderOptions): Promise<Dataset> {
       const shownAs = `${printable(key)} in ${archive.name}`
       return npyRows(await archive.source(`${key}.npy`, shownAs, owner), options.limits.fortranBytes)
     }
+    const bound = []
+    for (const { input, column } of options.bind ?? [])
+      bound.push({ input, rows: await rows(arrayNamed(keys, column, archive.name)) })
     const pair = {
       name: archive.name,
       // The labels first: they are small, and may be missing or wrong.
       labels: await rows(chosen.labels),
       inputs: await rows(chosen.inputs),
+      bound,
       files: [{ path: resolve(path), name: archive.name }],
       close: owner.close,
     }
     return arrayDataset(pair, options)
   })
+}
+
+function arrayNamed(keys: readonly string[], wanted: string, name: string): string {
+  if (keys.includes(wanted)) return wanted
+  throw new RobustlyError('usage', `${name} has no array ${printable(wanted, 60)}; it has ${listed(keys)}`)
 }
 
 interface KeyGroup {
@@ -80,15 +90,17 @@ function unclear(
   wanted: readonly string[],
   { candidates, keys }: { candidates: readonly string[]; keys: readonly string[] },
 ): RobustlyError {
-  const list = (items: readonly string[]) =>
-    items
-      .slice(0, 20)
-      .map(item => printable(item, 60))
-      .join(', ')
   const what = role === 'inputs' ? 'samples' : 'labels'
   const message =
     candidates.length > 1
-      ? `${name} has several arrays that could be the ${what}: ${list(candidates)}`
-      : `${name} has no array with the ${what} (${list(wanted)}); it has ${keys.length === 0 ? 'no arrays' : list(keys)}`
+      ? `${name} has several arrays that could be the ${what}: ${listed(candidates)}`
+      : `${name} has no array with the ${what} (${listed(wanted)}); it has ${keys.length === 0 ? 'no arrays' : listed(keys)}`
   return new RobustlyError('data-invalid', message, { hint: "save it with np.savez('data.npz', x=x, y=y)" })
+}
+
+function listed(items: readonly string[]): string {
+  return items
+    .slice(0, 20)
+    .map(item => printable(item, 60))
+    .join(', ')
 }

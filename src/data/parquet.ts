@@ -8,12 +8,13 @@ import type { Format } from './candidate.js'
 import { tooLarge } from './csv.js'
 import type { Dataset, ReaderOptions } from './dataset.js'
 import { openSource, reason, type Source } from './source.js'
-import { addCell, type Column, newColumn, tableDataset } from './table.js'
+import { addCell, type Column, newColumn, tableDataset, tableSayable } from './table.js'
 
 export const parquet: Format = {
   name: 'parquet',
   description: '.parquet (one sample a row, labels in a column)',
   matches: ({ type, name, head }) => type === 'file' && (/\.parquet$/i.test(name) || isParquet(head)),
+  sayable: tableSayable,
   open: openParquet,
 }
 
@@ -26,7 +27,7 @@ async function openParquet(path: string, options: ReaderOptions): Promise<Datase
   const { name } = source
   try {
     const columns = await readColumns(source, options)
-    return tableDataset({ name, path: resolve(path), columns }, options)
+    return await tableDataset({ name, path: resolve(path), columns }, options)
   } catch (error) {
     if (error instanceof RobustlyError) throw error
     throw new RobustlyError('data-invalid', `${name} is no parquet file that can be read: ${reason(error)}`, {

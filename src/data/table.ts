@@ -6,18 +6,11 @@
 import { createHash } from 'node:crypto'
 import { RobustlyError } from '../errors.js'
 import { printable } from '../printable.js'
+import { type BoundPart, boundTo } from './bound.js'
 import { checkCounts, checkRange } from './checks.js'
 import type { Dataset, ReaderOptions } from './dataset.js'
 import { hashFiles } from './hash.js'
-
-/** What is said of a table behind its path: `adult.csv:label=income,drop=id,encode=one-hot`. */
-export interface TableOptions {
-  /** Column of the labels, by name or number; default: one named label, target, class or y, else the last. */
-  readonly label?: string
-  readonly drop?: readonly string[]
-  /** How columns of texts become numbers; default: they are refused. Texts count in sorted order. */
-  readonly encode?: 'one-hot' | 'codes'
-}
+import type { Sayable, TableOptions } from './said.js'
 
 /** A column that grows. */
 export interface Column {
@@ -30,6 +23,9 @@ export interface Column {
   /** First row without a number, for messages. */
   firstText: { readonly row: number; readonly text: string } | undefined
 }
+
+/** What can be said behind the path of a table. */
+export const tableSayable: Sayable = { noun: 'a table', keys: ['label', 'drop', 'encode', 'bind'] }
 
 const mostCategories = 1000
 
@@ -93,16 +89,27 @@ export interface TableParts {
 }
 
 /** Throws `data-invalid` and `data-unsupported`, naming columns and rows, and `usage` for options that do not fit. */
-export function tableDataset({ name, path, columns, classNames }: TableParts, options: ReaderOptions): Dataset {
+export async function tableDataset(
+  { name, path, columns, classNames }: TableParts,
+  options: ReaderOptions,
+): Promise<Dataset> {
   const { label, drop = [], encode } = options.table ?? {}
   const labelColumn = label === undefined ? usualLabel(columns) : columnNamed(columns, label, name)
   const dropped = new Set(drop.map(each => columnNamed(columns, each, name)))
-  const used = columns.filter(column => column !== labelColumn && !dropped.has(column))
+  const bindings = new Map<string, Column[]>()
+  for (const { input, column } of options.bind ?? [])
+    bindings.set(input, [...(bindings.get(input) ?? []), columnNamed(columns, column, name)])
+  const taken = new Set([labelColumn, ...dropped, ...[...bindings.values()].flat()])
+  const used = columns.filter(column => !taken.has(column))
   if (used.length === 0) throw new RobustlyError('data-invalid', `${name} has no column of features`)
   const parts = featureParts(used, encode, name)
   const width = parts.length
   const { labels, names } = labelsOf(labelColumn, name)
   checkCounts(used[0]!.count, labels.length, name)
+  const bound =
+    bindings.size === 0
+      ? undefined
+      : await boundTo(Array.from(bindings, ([input, own]) => partOf(input, featureParts(own, encode, name), name)))
   let hash: Promise<string> | undefined
   return {
     name,
@@ -112,6 +119,7 @@ export function tableDataset({ name, path, columns, classNames }: TableParts, op
     layout: undefined,
     classNames: classNames ?? names,
     featureNames: parts.map(part => part.name),
+    bound: bound?.inputs,
     decoder: undefined,
     hash() {
       hash ??= hashFiles([{ path, name }]).then(of =>
@@ -121,13 +129,8 @@ export function tableDataset({ name, path, columns, classNames }: TableParts, op
     },
     async read(start, end) {
       checkRange(start, end, labels.length, name)
-      const inputs = new Float32Array((end - start) * width)
-      for (let row = start; row < end; row++) {
-        parts.forEach(({ at }, i) => {
-          inputs[(row - start) * width + i] = at(row)
-        })
-      }
-      return { inputs, labels: labels.slice(start, end) }
+      const inputs = Float32Array.from(cells(parts, start, end))
+      return { inputs, labels: labels.slice(start, end), bound: await bound?.read(start, end) }
     },
     async close() {},
   }
@@ -156,6 +159,22 @@ function columnNamed(columns: readonly Column[], wanted: string, table: string):
 interface Feature {
   readonly name: string
   at(row: number): number
+}
+
+/** Rows of features, one after the other. */
+function cells(parts: readonly Feature[], start: number, end: number): Float64Array {
+  const values = new Float64Array((end - start) * parts.length)
+  for (let row = start; row < end; row++) {
+    parts.forEach(({ at }, i) => {
+      values[(row - start) * parts.length + i] = at(row)
+    })
+  }
+  return values
+}
+
+function partOf(input: string, parts: readonly Feature[], table: string): BoundPart {
+  const name = `${parts.map(part => printable(part.name, 40)).join(', ')} of ${table}`
+  return { input, shape: [parts.length], name, whole: true, read: async (start, end) => cells(parts, start, end) }
 }
 
 function featureParts(columns: readonly Column[], encode: TableOptions['encode'], table: string): Feature[] {
@@ -235,29 +254,4 @@ function labelsOf(column: Column, table: string): { readonly labels: Int32Array;
     )
   const { sorted, order } = inOrder(texts)
   return { labels: Int32Array.from(values, value => order[code(value)]!), names: sorted }
-}
-
-/** Reads what stands behind a path. Throws `usage`. */
-export function parseTableOptions(text: string): TableOptions {
-  const fail = (what: string): never => {
-    throw new RobustlyError('usage', `behind the path of a table stands ${printable(what, 80)}`, {
-      hint: 'What can be said of a table: data.csv:label=NAME,drop=NAME,encode=one-hot (or codes).',
-    })
-  }
-  let [label, encode]: [string?, TableOptions['encode']?] = []
-  const drop: string[] = []
-  for (const part of text.split(',')) {
-    const [key, ...rest] = part.split('=')
-    const value = rest.join('=')
-    if (value === '') fail(part)
-    if (key === 'label') label = value
-    else if (key === 'drop') drop.push(value)
-    else if (key === 'encode' && (value === 'one-hot' || value === 'codes')) encode = value
-    else fail(part)
-  }
-  return {
-    ...(label !== undefined && { label }),
-    ...(drop.length > 0 && { drop }),
-    ...(encode !== undefined && { encode }),
-  }
 }

@@ -69,8 +69,8 @@ export function watched(source: ScoreSource, ledger: Ledger): Watched {
       subject = [sample, attack]
       problem = undefined
     },
-    async scores(samples) {
-      const scores = await source.scores(samples)
+    async scores(samples, bound) {
+      const scores = await source.scores(samples, bound)
       const account = source.account?.(0)
       if (account !== undefined) ledger.add(...subject, account)
       problem ??= account?.problem

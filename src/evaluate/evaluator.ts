@@ -8,6 +8,7 @@ import { checkLabels, openDataset } from '../data/dataset.js'
 import { RobustlyError } from '../errors.js'
 import { type BatchModel, labelOf } from '../model/batch-model.js'
 import type { DataSpace } from '../model/data-space.js'
+import { ofSample } from '../model/score-source.js'
 import { loadEngine } from '../runtime/engine.js'
 import { compileConstraints, violationOf } from '../threat/constraints.js'
 import { norms, type ThreatModel } from '../threat/threat.js'
@@ -28,6 +29,7 @@ const notFinite = 'the model answered with scores that are not finite'
 interface Journey {
   readonly index: number
   readonly input: Float32Array
+  readonly bound: Float32Array | undefined
   readonly label: number
   readonly prediction: number
   readonly surrogatePrediction: number | undefined
@@ -60,7 +62,7 @@ export function threatFrom(spec: ThreatSpec): ThreatModel {
 
 export function spaceOf(
   spec: DataSpec['space'],
-  data: { sampleShape: DataSpace['sampleShape']; layout: DataSpace['dataLayout'] },
+  data: Pick<DataSpace, 'sampleShape' | 'bound'> & { layout: DataSpace['dataLayout'] },
 ): DataSpace {
   return {
     sampleShape: data.sampleShape,
@@ -70,6 +72,7 @@ export function spaceOf(
     channels: spec.channels,
     mean: spec.mean,
     std: spec.std,
+    bound: data.bound,
   }
 }
 
@@ -115,18 +118,21 @@ async function evaluatorOver(
 
   /** Predicts a range with the original model; what is misclassified is recorded at once, the rest waits for attacks. */
   async function prepare(start: number, end: number): Promise<void> {
-    const { inputs, labels } = await dataset.read(start, end)
+    const { inputs, labels, bound: all } = await dataset.read(start, end)
     checkLabels(labels, verifier.classes, start)
     const features = inputs.length / (end - start)
-    const surrogateLabels = surrogate === undefined ? undefined : await labelsOf(surrogate, inputs)
+    const width = (all?.length ?? 0) / (end - start)
+    const surrogateLabels = surrogate === undefined ? undefined : await labelsOf(surrogate, inputs, all)
     for (let i = 0; i < end - start; i++) {
       const input = inputs.slice(i * features, (i + 1) * features)
+      const bound = all?.slice(i * width, (i + 1) * width)
       asked.about(start + i, null)
-      const clean = await vote(asked, input, labels[i], draws)
+      const clean = await vote(ofSample(asked, bound), input, labels[i], draws)
       putDown(start + i, null)
       const journey: Journey = {
         index: start + i,
         input,
+        bound,
         label: labels[i],
         prediction: clean.prediction,
         surrogatePrediction: surrogateLabels?.[i],
@@ -164,8 +170,8 @@ async function evaluatorOver(
   function searchFor(journey: Journey): Search | undefined {
     const next = chosen[journey.attempts.length]
     if (next === undefined) return undefined
-    const { index, input, label } = journey
-    return { ...next, sample: { index, input, label, shape: dataset.sampleShape, classes: verifier.classes } }
+    const { index, input, bound, label } = journey
+    return { ...next, sample: { index, input, bound, label, shape: dataset.sampleShape, classes: verifier.classes } }
   }
 
   function take(): Search | undefined {
@@ -191,7 +197,13 @@ async function evaluatorOver(
   async function judged(search: Search, point: Float32Array): Promise<boolean> {
     const journey = journeys.get(search.sample.index)!
     asked.about(journey.index, search.attack.name)
-    const { misclassified, wrong, ...judgement } = await judge(asked, threat, journey, point, draws)
+    const { misclassified, wrong, ...judgement } = await judge(
+      ofSample(asked, journey.bound),
+      threat,
+      journey,
+      point,
+      draws,
+    )
     if (performance.now() - reported > reportEvery) report()
     if (asked.problem !== undefined) journey.doubt = asked.problem
     if (!tellsMargins) judgement.margin = Number.NaN
@@ -267,13 +279,16 @@ async function evaluatorOver(
 }
 
 /** What the model says of samples laid one after the other. */
-async function labelsOf(model: BatchModel, samples: Float32Array): Promise<number[]> {
+async function labelsOf(model: BatchModel, samples: Float32Array, bound: Float32Array | undefined): Promise<number[]> {
   const { batch, features, classes, inputs } = model
+  const width = model.bound === undefined ? 0 : model.bound.length / batch
   const labels: number[] = []
   for (let at = 0; at < samples.length; at += batch * features) {
     const part = samples.subarray(at, at + batch * features)
     inputs.set(part)
     const rows = part.length / features
+    const first = at / features
+    if (bound !== undefined) model.bound?.set(bound.subarray(first * width, (first + rows) * width))
     const scores = await model.scores(rows)
     for (let row = 0; row < rows; row++) labels.push(labelOf(scores, row * classes, (row + 1) * classes))
   }

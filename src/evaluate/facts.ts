@@ -3,6 +3,7 @@ import { surrogatesIn } from '../autodiff/surrogates.js'
 import { RobustlyError } from '../errors.js'
 import { type CompiledModel, compile, prepareModel, specialiseAsCan, withoutGradient } from '../model/compile.js'
 import { type DataSpace, planInput } from '../model/data-space.js'
+import { modelInputs } from '../model/inputs.js'
 import type { ScoreSource } from '../model/score-source.js'
 import type { Graph, TypedGraph, ValueInfo } from '../onnx/graph.js'
 import { randomNodes } from '../onnx/passes/draws.js'
@@ -14,7 +15,7 @@ import { sizeOf } from '../tensor/tensor.js'
 import { compare } from './compare.js'
 import { type GraphFacts, graphFacts } from './graph-facts.js'
 import type { DataFindings } from './preflight.js'
-import { openVerifier, soleInput } from './verify.js'
+import { openVerifier } from './verify.js'
 import type { ModelFacts } from './worker-api.js'
 
 export interface InspectOptions {
@@ -52,7 +53,7 @@ export interface InspectedModel extends ModelFacts, GraphFacts {
  */
 export async function inspectModel(path: string, options: InspectOptions = {}): Promise<InspectedModel> {
   const file = await readModelFile(path, { allowHardlinks: options.allowHardlinks ?? false })
-  const input = soleInput(file.graph)
+  const { attacked: input } = modelInputs(file.graph, options.space ?? {})
   const space = options.space ?? spaceOfModel(input)
   const engine = await loadEngine(options.engine === undefined ? {} : { require: options.engine })
   await using verifier = await openVerifier(engine, file, space, { threads: 1 })

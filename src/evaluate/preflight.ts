@@ -6,6 +6,7 @@
 import { RobustlyError } from '../errors.js'
 import { labelOf } from '../model/batch-model.js'
 import { applyInputPlan, type DataSpace, planInput } from '../model/data-space.js'
+import { modelInputs } from '../model/inputs.js'
 import type { ScoreSource } from '../model/score-source.js'
 import { printable } from '../printable.js'
 import type { Engine } from '../runtime/engine.js'
@@ -14,7 +15,7 @@ import { sizeOf } from '../tensor/tensor.js'
 import { pairedDifference } from './paired.js'
 import { candidatesFor } from './preflight-candidates.js'
 import { rate } from './rate.js'
-import { openVerifier, soleInput } from './verify.js'
+import { openVerifier } from './verify.js'
 
 export interface DataFindings {
   /** Samples that were looked at, and those the model is right on as the data are given now. */
@@ -37,6 +38,7 @@ export interface Better {
 export interface PreflightSamples {
   readonly inputs: Float32Array
   readonly labels: Int32Array
+  readonly bound?: Float32Array | undefined
 }
 
 /** How many samples are read at most. */
@@ -54,9 +56,9 @@ export async function preflight(
   engine: Engine,
   file: ModelFile,
   space: DataSpace,
-  { inputs, labels }: PreflightSamples,
+  { inputs, labels, bound }: PreflightSamples,
 ): Promise<DataFindings> {
-  const input = soleInput(file.graph)
+  const { attacked: input } = modelInputs(file.graph, space)
   const { inputShape } = planInput(space, input)
   const own: DataSpace = {
     sampleShape: inputShape,
@@ -64,6 +66,7 @@ export async function preflight(
     modelLayout: undefined,
     mean: undefined,
     std: undefined,
+    bound: space.bound,
   }
   await using verifier = await openVerifier(engine, file, own, { threads: 1, rows })
   const features = sizeOf(space.sampleShape)
@@ -73,6 +76,7 @@ export async function preflight(
     return predictions(
       verifier,
       samples.map(sample => applyInputPlan(plan, sample)),
+      bound?.subarray(0, count * (space.bound?.example.length ?? 0)),
     )
   }
   const candidates = candidatesFor(space)
@@ -120,16 +124,21 @@ export async function preflight(
   }
 }
 
-async function predictions(verifier: ScoreSource, samples: readonly Float32Array[]): Promise<number[]> {
+async function predictions(
+  verifier: ScoreSource,
+  samples: readonly Float32Array[],
+  bound: Float32Array | undefined,
+): Promise<number[]> {
   const said: number[] = []
   const { classes } = verifier
+  const width = (bound?.length ?? 0) / samples.length
   for (let at = 0; at < samples.length; at += rows) {
     const part = samples.slice(at, at + rows)
     const all = new Float32Array(part.length * part[0].length)
     part.forEach((sample, i) => {
       all.set(sample, i * sample.length)
     })
-    const scores = await verifier.scores(all)
+    const scores = await verifier.scores(all, bound?.subarray(at * width, (at + part.length) * width))
     part.forEach((_, row) => {
       said.push(labelOf(scores, row * classes, (row + 1) * classes))
     })

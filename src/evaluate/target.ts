@@ -60,7 +60,7 @@ export async function openTarget(
     return {
       classes,
       verifier,
-      model: ownGradients ? compiled! : await queryModel(verifier, { sampleShape: space.sampleShape, batch }),
+      model: ownGradients ? compiled! : await queryModel(verifier, { ...space, batch }),
       surrogate: ownGradients ? undefined : compiled,
       get runtimeSeconds() {
         return verifier.runtimeSeconds + (compiled?.runtimeSeconds ?? 0)

@@ -4,13 +4,14 @@
  */
 import { RobustlyError } from '../errors.js'
 import { applyInputPlan, type DataSpace, planInput } from '../model/data-space.js'
+import { boundFeed, modelInputs } from '../model/inputs.js'
 import type { ScoreSource } from '../model/score-source.js'
 import { encodeModel, type ModelFunction } from '../onnx/codec/index.js'
-import type { Graph, ValueInfo } from '../onnx/graph.js'
+import type { Graph } from '../onnx/graph.js'
 import { mixesSamples } from '../onnx/passes/quantization.js'
 import { type ScoredGraph, scoresOf } from '../onnx/passes/scores.js'
 import type { Engine } from '../runtime/engine.js'
-import { elementsFor, isNumberType, type NumberType, toFloat32, writeFloats } from '../tensor/convert.js'
+import { elementsFor, type NumberType, toFloat32, writeFloats } from '../tensor/convert.js'
 import { type DataOf, type DataType, sizeOf, type Tensor } from '../tensor/tensor.js'
 import { contains, regionOf, type ThreatModel } from '../threat/threat.js'
 import { confirmedVote } from './draws.js'
@@ -56,29 +57,6 @@ export async function judge(
   }
 }
 
-/** The model's one real input. Throws `model-unsupported` when there is not exactly one, or it does not take numbers. */
-export function soleInput(graph: Graph): ValueInfo {
-  const [input, ...others] = graph.inputs
-  if (input === undefined) throw new RobustlyError('model-invalid', 'the model has no input')
-  if (others.length > 0) {
-    const names = graph.inputs.map(each => `"${each.name}"`).join(', ')
-    throw new RobustlyError(
-      'model-unsupported',
-      `the model has ${graph.inputs.length} inputs (${names}); models with one input are supported`,
-    )
-  }
-  if (!isNumberType(input.dtype) || input.dtype === 'bfloat16') {
-    throw new RobustlyError(
-      'model-unsupported',
-      `the model's input "${input.name}" is ${input.typeText ?? input.dtype}; inputs of float32, float16, float64 and integers are supported`,
-      {
-        hint: 'Export the model with a float32 input.',
-      },
-    )
-  }
-  return input
-}
-
 /**
  * Opens the file itself; only a ZipMap at its end, whose dictionaries no tensor holds, is left out. Samples are rounded to
  * the type of its input, and scores come as float32: one for the label and zero for the rest where it gives labels alone.
@@ -91,8 +69,10 @@ export async function openVerifier(
   space: DataSpace,
   { threads, rows = 1 }: { readonly threads: number; readonly rows?: number },
 ): Promise<ScoreSource> {
-  const input = soleInput(model.graph)
+  const { attacked: input, bound } = modelInputs(model.graph, space)
   const dtype = input.dtype as NumberType
+  const { example } = space.bound ?? {}
+  const width = example?.length ?? 0
   const scored = scoresOf(model.graph)
   const { output } = scored
   const plan = planInput(space, input)
@@ -107,31 +87,40 @@ export async function openVerifier(
   const features = sizeOf(plan.inputShape)
 
   /** Runs of so many rows, by their number: one for single samples, one for batches. */
-  const runs = new Map<number, (samples: Float32Array) => Promise<Float32Array>>()
+  const runs = new Map<number, (samples: Float32Array, others: Float32Array | undefined) => Promise<Float32Array>>()
   const runOf = (batch: number) => {
     const feed = elementsFor(dtype, batch * features)
     const tensor = { dtype, shape: [batch, ...plan.inputShape], data: feed } as Tensor
-    const run = session.bind(new Map([[input.name, tensor]]), [output.name])
-    return async (samples: Float32Array) => {
+    const others = bound.map(each => boundFeed(each, batch))
+    const run = session.bind(new Map([[input.name, tensor], ...others.map(({ feed }) => feed)]), [output.name])
+    return async (samples: Float32Array, values: Float32Array | undefined) => {
       const count = samples.length / features
       for (let row = 0; row < batch; row++) {
-        const from = Math.min(row, count - 1) * features
-        writeFloats(dtype, applyInputPlan(plan, samples.subarray(from, from + features)), feed, row * features)
+        const from = Math.min(row, count - 1)
+        const sample = samples.subarray(from * features, (from + 1) * features)
+        writeFloats(dtype, applyInputPlan(plan, sample), feed, row * features)
+        const own = values === undefined ? example : values.subarray(from * width, (from + 1) * width)
+        for (const { write } of others) write(own!, row)
       }
       const [result] = await run()
       const all = read(result)
       return all.subarray(0, (all.length / batch) * count)
     }
   }
-  const scores = async (samples: Float32Array): Promise<Float32Array> => {
+  const scores = async (samples: Float32Array, others?: Float32Array): Promise<Float32Array> => {
     const count = samples.length / features
     const batch = fixed ?? (count === 1 ? 1 : rows)
     const run = runs.get(batch) ?? runOf(batch)
     runs.set(batch, run)
-    if (count <= batch) return await run(samples)
+    if (count <= batch) return await run(samples, others)
     const parts: Float32Array[] = []
     for (let at = 0; at < count; at += batch) {
-      parts.push((await run(samples.subarray(at * features, Math.min(at + batch, count) * features))).slice())
+      const end = Math.min(at + batch, count)
+      const scores = await run(
+        samples.subarray(at * features, end * features),
+        others?.subarray(at * width, end * width),
+      )
+      parts.push(scores.slice())
     }
     return concatenated(parts)
   }

@@ -12,7 +12,7 @@ import { spaceOf, threatFrom } from '../evaluate/evaluator.js'
 import type { SampleRecord } from '../evaluate/record.js'
 import type { EvaluationSpec } from '../evaluate/spec.js'
 import { type Judgement, judge } from '../evaluate/verify.js'
-import type { ScoreSource } from '../model/score-source.js'
+import { ofSample, type ScoreSource } from '../model/score-source.js'
 import { printable } from '../printable.js'
 import { field } from '../report/csv.js'
 import { loadEngine } from '../runtime/engine.js'
@@ -106,7 +106,7 @@ interface Around {
 
 async function exampleOf(record: SampleRecord, around: Around): Promise<Example> {
   const { folder, dataset, threat, verifier, draws } = around
-  const { inputs: clean, labels } = await dataset.read(record.index, record.index + 1)
+  const { inputs: clean, labels, bound } = await dataset.read(record.index, record.index + 1)
   const point = pointOf(record.adversarial!)
   if (point?.length !== clean.length || labels[0] !== record.label) {
     throw new RobustlyError(
@@ -118,7 +118,7 @@ async function exampleOf(record: SampleRecord, around: Around): Promise<Example>
   const rounded =
     verifier &&
     (await judge(
-      verifier,
+      ofSample(verifier, bound),
       threat,
       sample,
       Float32Array.from(eightBits(point), byte => byte / 255),

@@ -11,7 +11,7 @@ import { judge, openVerifier } from '../evaluate/verify.js'
 import { labelOf, marginOf } from '../model/batch-model.js'
 import type { DataSpace } from '../model/data-space.js'
 import { openEndpoint } from '../model/endpoint/source.js'
-import type { ScoreSource } from '../model/score-source.js'
+import { ofSample, type ScoreSource } from '../model/score-source.js'
 import { type Engine, loadEngine } from '../runtime/engine.js'
 import { type ModelFile, readModelFile } from '../runtime/files.js'
 import { sizeOf } from '../tensor/tensor.js'
@@ -110,9 +110,18 @@ export async function replayRun(
         found.withoutProof++
         continue
       }
-      const { inputs, labels } = await dataset.read(record.index, record.index + 1)
+      const { inputs, labels, bound } = await dataset.read(record.index, record.index + 1)
       verifier.about(record.index, null)
-      const truth = { verifier, tellsMargins, threat, input: inputs, label: labels[0]!, features, test, spec }
+      const truth = {
+        verifier: ofSample(verifier, bound),
+        tellsMargins,
+        threat,
+        input: inputs,
+        label: labels[0]!,
+        features,
+        test,
+        spec,
+      }
       const reason = await refute(record, truth)
       if (verifier.problem !== undefined) {
         unanswered = { count: (unanswered?.count ?? 0) + 1, reason: unanswered?.reason ?? verifier.problem }

@@ -31,6 +31,8 @@ export interface BatchModel {
   readonly classes: number
   /** [batch, features]: the caller writes its rows here before each call. Rows that are not filled may hold anything finite. */
   readonly inputs: Float32Array
+  /** Of models with several inputs, [batch, values]: what the others get in each row, as the data have it. */
+  readonly bound?: Float32Array | undefined
   /** Logits [batch, classes], of which those of rows 0 … rows - 1 (default: all) count. The result is the caller's to keep. */
   scores(rows?: number): Promise<Float32Array>
   /** Logits, losses and gradients of rows 0 … rows.length - 1. The result is the caller's to keep. */

@@ -4,11 +4,19 @@
  * gradients reach the data, and as plain arithmetic for the verifier, which runs the file as it is.
  */
 import { RobustlyError } from '../errors.js'
-import type { Graph, Initializer, Node, ValueInfo } from '../onnx/graph.js'
+import type { Attribute, Graph, Initializer, Node, ValueInfo } from '../onnx/graph.js'
 import { initializer } from '../onnx/graph.js'
 import { elementTypes } from '../onnx/operators.js'
 import { wholeRange } from '../tensor/convert.js'
-import { type DataType, float32, int64, type Shape, sameShape, sizeOf } from '../tensor/tensor.js'
+import { type DataType, float32, int64, type Shape, sameShape, sizeOf, type Tensor } from '../tensor/tensor.js'
+
+/** What inputs of the model that are not attacked get: constants of each sample. */
+export interface BoundInputs {
+  /** In the order in which their values stand in a sample. */
+  readonly parts: readonly { readonly input: string; readonly shape: Shape }[]
+  /** Values of the first sample: what stands in where there is no sample. */
+  readonly example: Float32Array
+}
 
 export interface DataSpace {
   /** Shape of one sample of the data. */
@@ -24,6 +32,8 @@ export interface DataSpace {
   /** One number, or one per channel (or per feature). */
   readonly mean: readonly number[] | undefined
   readonly std: readonly number[] | undefined
+  /** Default: the model has one input. */
+  readonly bound?: BoundInputs | undefined
 }
 
 /** The plan from data to model: per-feature constants, colours in reverse, a permutation of axes, the final shape. */
@@ -55,7 +65,7 @@ export function planInput(space: DataSpace, input: ValueInfo): InputPlan {
     mean: perFeature(space, 'mean'),
     std: perFeature(space, 'std'),
     permutation,
-    inputShape: fittedShape(arranged, input, space),
+    inputShape: fittedShape(arranged, input, space.sampleShape),
   }
 }
 
@@ -106,7 +116,8 @@ function perFeature(space: DataSpace, which: 'mean' | 'std'): Float32Array | und
   )
 }
 
-function fittedShape(arranged: Shape, input: ValueInfo, space: DataSpace): number[] {
+/** The model's shape for samples of this shape, which were of another one before their layout was changed. */
+export function fittedShape(arranged: Shape, input: ValueInfo, sampleShape: Shape): number[] {
   const stated = input.shape?.slice(1)
   if (stated === undefined) return [...arranged]
   if (
@@ -123,7 +134,7 @@ function fittedShape(arranged: Shape, input: ValueInfo, space: DataSpace): numbe
   const wants = `[batch, ${stated.map(dim => dim ?? '?').join(', ')}]`
   throw new RobustlyError(
     'model-unsupported',
-    `the model's input "${input.name}" has shape ${wants}, the samples have shape [${space.sampleShape}]`,
+    `the model's input "${input.name}" has shape ${wants}, the samples have shape [${sampleShape}]`,
     {
       hint: layoutHint(stated, arranged) ?? 'Give the data in the shape of the model.',
     },
@@ -178,14 +189,8 @@ export function withInputPlan(graph: Graph, inputName: string, batch: number, pl
   }
   emit('Reshape', [initializer(int64([batch, ...plan.inputShape]))])
   const { dtype } = graph.inputs.find(input => input.name === inputName)!
-  const range = wholeRange(dtype)
-  if (range !== undefined) {
-    emit('Round')
-    emit(
-      'Clip',
-      range.map(bound => initializer(float32([bound], []))),
-    )
-    emit('Cast', [], new Map([['to', { type: 'int', value: elementTypes[dtype as DataType] }]]))
+  for (const { op, constants, attributes } of toElementType(dtype as DataType)) {
+    emit(op, constants.map(initializer), new Map(Object.entries(attributes)))
   }
   nodes.push({
     name: fresh('data_input'),
@@ -203,6 +208,22 @@ export function withInputPlan(graph: Graph, inputName: string, batch: number, pl
     nodes: [...nodes, ...graph.nodes],
     initializers,
   }
+}
+
+interface TypeStep {
+  readonly op: string
+  readonly constants: readonly Tensor[]
+  readonly attributes: Readonly<Record<string, Attribute>>
+}
+
+/** From float32 to the element type of an input: integers are rounded, halves to even, and clamped to their range. */
+export function toElementType(dtype: DataType): TypeStep[] {
+  const cast = { op: 'Cast', constants: [], attributes: { to: { type: 'int', value: elementTypes[dtype] } } } as const
+  if (dtype === 'bool') return [cast]
+  const range = wholeRange(dtype)
+  if (range === undefined) return []
+  const bounds = range.map(bound => float32([bound], []))
+  return [{ op: 'Round', constants: [], attributes: {} }, { op: 'Clip', constants: bounds, attributes: {} }, cast]
 }
 
 /** One value where all are equal, else the whole sample with a batch dimension of 1. */

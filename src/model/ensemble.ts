@@ -17,10 +17,13 @@ export async function compileMean(
 ): Promise<CompiledModel> {
   const graphs: TypedGraph[] = []
   for (const model of models) graphs.push(await specialise(model, engine, options.batch))
-  return compileGraph(graphs.length === 1 ? graphs[0] : meanOf(graphs, options.batch), engine, options)
+  return compileGraph(graphs.length === 1 ? graphs[0] : meanOf(graphs, options.batch), engine, {
+    ...options,
+    example: models[0].space.bound?.example,
+  })
 }
 
-/** One graph from the shared input `data` to the mean of the graphs' outputs [batch, classes]. */
+/** One graph from the shared input `data`, and `bound` where there are other inputs, to the mean of the graphs' outputs [batch, classes]. */
 export function meanOf(graphs: readonly TypedGraph[], batch: number): TypedGraph {
   const classes = graphs.map(graph => sizeOf(graph.types.get(graph.outputs[0].name)!.shape) / batch)
   if (new Set(classes).size > 1) {
@@ -40,10 +43,10 @@ export function meanOf(graphs: readonly TypedGraph[], batch: number): TypedGraph
   return b.build()
 }
 
-/** The graph with its input called `data`, and a prefix before every other name. */
+/** The graph with its inputs called `data` and `bound`, and a prefix before every other name. */
 function renamed(graph: TypedGraph, prefix: string): TypedGraph {
-  const input = graph.inputs[0].name
-  const rename = (name: string) => (name === '' ? '' : name === input ? 'data' : `${prefix}${name}`)
+  const shared = new Map(graph.inputs.map(({ name }, at) => [name, ['data', 'bound'][at]]))
+  const rename = (name: string) => (name === '' ? '' : (shared.get(name) ?? `${prefix}${name}`))
   const entries = <V>(map: ReadonlyMap<string, V>) => new Map([...map].map(([name, value]) => [rename(name), value]))
   return {
     ...graph,

@@ -6,11 +6,15 @@ import { RobustlyError } from '../errors.js'
 import type { Usage } from '../runtime/http/usage.js'
 import { sizeOf } from '../tensor/tensor.js'
 import type { BatchModel, RowAccount } from './batch-model.js'
+import type { DataSpace } from './data-space.js'
 
 export interface ScoreSource extends AsyncDisposable {
   readonly classes: number
-  /** Scores [rows, classes] of samples of the data, laid one after the other, as the model gives them: logits or probabilities. */
-  scores(samples: Float32Array): Promise<Float32Array>
+  /**
+   * Scores [rows, classes] of samples of the data, laid one after the other, as the model gives them: logits or probabilities. `bound`:
+   * what the inputs that are not attacked get, for each sample; default: the values of the first sample of the data.
+   */
+  scores(samples: Float32Array, bound?: Float32Array): Promise<Float32Array>
   /** Wall seconds inside the model so far. */
   readonly runtimeSeconds: number
   /** What the scores are. Default 'scores': whatever they turn out to be. Of 'labels' the largest score alone counts. */
@@ -23,6 +27,19 @@ export interface ScoreSource extends AsyncDisposable {
   takeUsage?(): Usage
 }
 
+/** The source with what a sample gives to the inputs that are not attacked. */
+export function ofSample(
+  source: Pick<ScoreSource, 'scores'>,
+  bound: Float32Array | undefined,
+): Pick<ScoreSource, 'scores'> {
+  return bound === undefined ? source : { scores: samples => source.scores(samples, bound) }
+}
+
+/** Rows of the same values. */
+export function repeated(values: Float32Array, rows: number): Float32Array {
+  return Float32Array.from({ length: rows * values.length }, (_, i) => values[i % values.length])
+}
+
 /** The smallest positive float32: stands for a probability that was rounded to zero. */
 const leastProbability = 2 ** -149
 
@@ -32,10 +49,12 @@ const leastProbability = 2 ** -149
  */
 export async function queryModel(
   source: ScoreSource,
-  { sampleShape, batch }: { readonly sampleShape: readonly number[]; readonly batch: number },
+  { sampleShape, bound: others, batch }: Pick<DataSpace, 'sampleShape' | 'bound'> & { readonly batch: number },
 ): Promise<BatchModel> {
   const features = sizeOf(sampleShape)
   const inputs = new Float32Array(batch * features)
+  const bound = others && repeated(others.example, batch)
+  const width = bound === undefined ? 0 : bound.length / batch
   const { classes, answers = 'scores' } = source
   const logarithms =
     answers === 'probabilities' ||
@@ -47,9 +66,14 @@ export async function queryModel(
     features,
     classes,
     inputs,
+    bound,
     async scores(rows = batch) {
-      for (let row = rows; row < fewest; row++) inputs.copyWithin(row * features, 0, features)
-      const scores = await source.scores(inputs.subarray(0, Math.max(rows, fewest) * features))
+      for (let row = rows; row < fewest; row++) {
+        inputs.copyWithin(row * features, 0, features)
+        bound?.copyWithin(row * width, 0, width)
+      }
+      const asked = Math.max(rows, fewest)
+      const scores = await source.scores(inputs.subarray(0, asked * features), bound?.subarray(0, asked * width))
       return logarithms ? scores.map(value => Math.log(Math.max(value, leastProbability))) : scores
     },
     account: row => source.account?.(row),

@@ -28,6 +28,7 @@ export class BatchWalk {
     this.#shapes = statedShapes(graph)
     this.additions = new Additions(namesOf(graph))
     this.axes.set(graph.inputs[0]!.name, 0)
+    for (const { name, shape } of graph.inputs) if (shape?.[0] === batch && batch !== undefined) this.axes.set(name, 0)
   }
 
   rewrite(node: Node): readonly Node[] {

@@ -22,7 +22,7 @@ export interface SymbolicBatch extends Rewritten {
   readonly check: { readonly input: string; readonly outputs: readonly string[] }
 }
 
-/** Expects the canonical opset. The batch is the first dimension of the first input. */
+/** Expects the canonical opset. The batch is the first dimension of the first input, and of others that state the same. */
 export function symbolicBatch(graph: Graph): SymbolicBatch {
   const input = graph.inputs[0]!
   const first = input.shape?.[0]
@@ -42,14 +42,17 @@ export function symbolicBatch(graph: Graph): SymbolicBatch {
     const rest = walk.gained.has(info.name) ? info.shape : info.shape.slice(1)
     return { ...info, shape: [batchDimension, ...rest] }
   })
-  const shape = input.shape === undefined ? undefined : [batchDimension, ...input.shape.slice(1)]
   const notes = fixedBatch === undefined ? [] : [`The batch dimension, ${fixedBatch} in the file, was made variable.`]
   return {
     graph: {
       ...graph,
       nodes,
       outputs,
-      inputs: graph.inputs.with(0, { ...input, shape }),
+      inputs: graph.inputs.map(info =>
+        info.shape === undefined || info.shape[0] !== first
+          ? info
+          : { ...info, shape: [batchDimension, ...info.shape.slice(1)] },
+      ),
       initializers: new Map([...graph.initializers, ...walk.additions.constants]),
       valueInfo: new Map(),
     },
