@@ -196,8 +196,8 @@ export function attackGraph(graph: TypedGraph, names: readonly LossName[], surro
   const label = b.input('row_label', 'float32', row)
   const direction = names.some(name => directed.has(name)) ? b.input('row_direction', 'float32', row) : label
   const selector = names.length > 1 ? b.input('row_selector', 'float32', [batch, names.length]) : undefined
-  const loss = emitLoss(b, names, { logits, label, direction }, selector)
-  const [gradient] = differentiate(b, loss, [data], { rules: rulesWith(surrogates) })
+  const { loss, gradient: seed } = emitLoss(b, names, { logits, label, direction }, selector)
+  const [gradient] = differentiate(b, logits, [data], { seed, rules: rulesWith(surrogates) })
   b.output(logits, 'row_logits')
   b.output(loss, 'row_loss')
   b.output(gradient ?? b.full(data.shape, 0, data.dtype), 'row_gradient')

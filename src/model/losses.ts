@@ -1,8 +1,13 @@
 /**
- * The losses that attacks ascend, as graph fragments on the logits: one value per row. Each row of a batch selects its
- * own loss, so attacks with different losses share one session and one batch.
+ * The losses that attacks ascend, as graph fragments on the logits: one value per row, and its gradient. Each row of a batch
+ * selects its own loss, so attacks with different losses share one session and one batch.
+ *
+ * All of them set the true class y against something else, some in units of the logits' own spread:
+ * loss = (sum_i a_i z_i - z_y) / d. So they share their nodes, and the gradient is written down rather than found by going
+ * back through each: on a small network the nodes of six losses would cost as much as the network.
  */
 import type { GraphBuilder, Value } from '../onnx/build.js'
+import { float32 } from '../tensor/tensor.js'
 
 export const lossNames = ['cross-entropy', 'margin', 'dlr', 'targeted-dlr', 'logit-difference', 'linear'] as const
 
@@ -17,82 +22,126 @@ export type RowLoss =
 /** Rows of the graph's inputs from which the losses are made, all [batch, classes]. */
 export interface LossInputs {
   readonly logits: Value
-  /** One at the true class, zero elsewhere. */
+  /** One at the true class, zero elsewhere. All zero for the linear loss. */
   readonly label: Value
   /** One at the target class; for the linear loss its weights. */
   readonly direction: Value
 }
 
-interface LossFragment {
+interface LossForm {
   /** Fewest classes for which the loss is defined. */
   readonly classes: number
-  emit(b: GraphBuilder, inputs: LossInputs): Value
+  /** What a is: softmax(z), one at the largest logit but y (shared among equals), or the row's direction. */
+  readonly against: 'softmax' | 'largest' | 'direction'
+  /** d = sum_k spread_k z_(k) + 1e-12 with z_(1) ≥ z_(2) ≥ …; d = 1 when empty. */
+  readonly spread: readonly number[]
+}
+
+/** z is the logits, y the label, t the target. */
+export const losses: { readonly [L in LossName]: LossForm } = {
+  // -log softmax(z)_y, whose gradient is softmax(z) - y
+  'cross-entropy': { classes: 2, against: 'softmax', spread: [] },
+  // max_{i != y} z_i - z_y: positive when the row is misclassified
+  margin: { classes: 2, against: 'largest', spread: [] },
+  // (max_{i != y} z_i - z_y) / (z_(1) - z_(3)): Croce and Hein, ICML 2020
+  dlr: { classes: 3, against: 'largest', spread: [1, 0, -1] },
+  // (z_t - z_y) / (z_(1) - (z_(3) + z_(4)) / 2)
+  'targeted-dlr': { classes: 4, against: 'direction', spread: [1, 0, -0.5, -0.5] },
+  // z_t - z_y
+  'logit-difference': { classes: 2, against: 'direction', spread: [] },
+  // sum_i c_i z_i
+  linear: { classes: 2, against: 'direction', spread: [] },
 }
 
 const tiny = 1e-12
 
-/** z is the logits, y the label, t the target, pi the order of the logits from the largest down. */
-export const losses: { readonly [L in LossName]: LossFragment } = {
-  // -log softmax(z)_y
-  'cross-entropy': {
-    classes: 2,
-    emit: (b, { logits, label }) => b.neg(b.reduceSum(b.mul(b.logSoftmax(logits), label), [1])),
-  },
-  // max_{i != y} z_i - z_y: positive when the row is misclassified
-  margin: {
-    classes: 2,
-    emit: (b, inputs) => b.sub(largestOther(b, inputs), at(b, inputs.logits, inputs.label)),
-  },
-  // -(z_y - max_{i != y} z_i) / (z_pi1 - z_pi3 + 1e-12): Croce and Hein, ICML 2020
-  dlr: {
-    classes: 3,
-    emit(b, inputs) {
-      const [sorted] = b.topK(inputs.logits, 3)
-      const scale = b.sub(b.slice(sorted, [1], [0], [1]), b.slice(sorted, [1], [2], [3]))
-      const gap = b.sub(largestOther(b, inputs), at(b, inputs.logits, inputs.label))
-      return b.div(gap, b.add(b.reshape(scale, gap.shape), b.scalar(tiny, gap.dtype)))
-    },
-  },
-  // -(z_y - z_t) / (z_pi1 - (z_pi3 + z_pi4) / 2 + 1e-12)
-  'targeted-dlr': {
-    classes: 4,
-    emit(b, inputs) {
-      const [sorted] = b.topK(inputs.logits, 4)
-      const rest = b.reduceMean(b.slice(sorted, [1], [2], [4]), [1], true)
-      const scale = b.sub(b.slice(sorted, [1], [0], [1]), rest)
-      const gap = difference(b, inputs)
-      return b.div(gap, b.add(b.reshape(scale, gap.shape), b.scalar(tiny, gap.dtype)))
-    },
-  },
-  // z_t - z_y
-  'logit-difference': { classes: 2, emit: difference },
-  // sum_i c_i z_i
-  linear: { classes: 2, emit: (b, { logits, direction }) => at(b, logits, direction) },
-}
-
-function at(b: GraphBuilder, logits: Value, weights: Value): Value {
-  return b.reduceSum(b.mul(logits, weights), [1])
-}
-
-function difference(b: GraphBuilder, { logits, label, direction }: LossInputs): Value {
-  return b.reduceSum(b.mul(logits, b.sub(direction, label)), [1])
-}
-
-function largestOther(b: GraphBuilder, { logits, label }: LossInputs): Value {
-  return b.reduceMax(b.add(logits, b.mul(label, b.scalar(-1e30, logits.dtype))), [1])
+/** -log softmax(z)_y of each row, [batch]. */
+export function crossEntropy(b: GraphBuilder, { logits, label }: Pick<LossInputs, 'logits' | 'label'>): Value {
+  return b.neg(b.reduceSum(b.mul(b.logSoftmax(logits), label), [1]))
 }
 
 /**
- * The loss of each row, [batch]. With several names, `selector` [batch, names] is one at the row's choice; a loss that
- * was not chosen contributes neither value nor gradient.
+ * The loss of each row, [batch], and its gradient to the logits, [batch, classes]. With several names, `selector`
+ * [batch, names] is one at the row's choice.
  */
-export function emitLoss(b: GraphBuilder, names: readonly LossName[], inputs: LossInputs, selector?: Value): Value {
-  const values = names.map(name => losses[name].emit(b, inputs))
-  if (selector === undefined) return values[0]
-  const half = b.scalar(0.5, selector.dtype)
-  const chosen = values.map((value, i) => {
-    const on = b.greater(b.reshape(b.slice(selector, [1], [i], [i + 1]), value.shape), half)
-    return b.where(on, value, b.scalar(0, value.dtype))
+export function emitLoss(
+  b: GraphBuilder,
+  names: readonly LossName[],
+  inputs: LossInputs,
+  selector?: Value,
+): { loss: Value; gradient: Value } {
+  const { logits, label, direction } = inputs
+  const column = [logits.shape[0]!, 1]
+  const choose = chooser(b, names, selector)
+  const against = choose(({ against }) => against, {
+    softmax: () => b.exp(b.logSoftmax(logits)),
+    largest: () => largestOther(b, logits, label),
+    direction: () => direction,
   })
-  return b.sum(...chosen)
+  const slope = b.sub(against, label)
+  const difference = b.reduceSum(b.mul(logits, slope), [1], true)
+  const { quotient, gradient } = inUnits(b, names, { logits, slope, difference, selector })
+  const loss = choose(({ against }) => (against === 'softmax' ? 'entropy' : 'quotient'), {
+    entropy: () => b.reshape(crossEntropy(b, inputs), column),
+    quotient: () => quotient,
+  })
+  return { loss: b.reshape(loss, [column[0]!]), gradient }
+}
+
+/** Where each row's loss says: the one of `values` that `key` names. Only values that some loss wants are emitted. */
+function chooser(b: GraphBuilder, names: readonly LossName[], selector: Value | undefined) {
+  return <K extends string>(key: (form: LossForm) => K, values: Readonly<Record<K, () => Value>>): Value => {
+    const [first, ...others] = [...new Set(names.map(name => key(losses[name])))]
+    return others.reduce((rest, other) => {
+      const on = perRow(b, names, form => [key(form) === other ? 1 : 0], selector)
+      return b.where(b.greater(on, b.scalar(0.5, on.dtype)), values[other](), rest)
+    }, values[first!]())
+  }
+}
+
+/** Numbers that belong to each row's loss, [batch, count]; [1, count] when there is one loss only. */
+function perRow(
+  b: GraphBuilder,
+  names: readonly LossName[],
+  numbers: (form: LossForm) => readonly number[],
+  selector: Value | undefined,
+): Value {
+  const rows = names.map(name => numbers(losses[name]))
+  const table = b.constant(float32(rows.flat(), [names.length, rows[0]!.length]))
+  return selector === undefined ? table : b.matMul(selector, table)
+}
+
+/**
+ * v / d and its gradient a / d - (v / d) (1 / d) grad d, where v has the gradient a and grad d is the spread's coefficients at
+ * the places of the largest logits.
+ */
+function inUnits(
+  b: GraphBuilder,
+  names: readonly LossName[],
+  parts: { logits: Value; slope: Value; difference: Value; selector: Value | undefined },
+): { quotient: Value; gradient: Value } {
+  const { logits, slope, difference, selector } = parts
+  const count = Math.max(...names.map(name => losses[name].spread.length))
+  if (count === 0) return { quotient: difference, gradient: slope }
+  const spread = perRow(b, names, form => Array.from({ length: count }, (_, k) => form.spread[k] ?? 0), selector)
+  const [sorted, places] = b.topK(logits, count)
+  const unit = chooser(
+    b,
+    names,
+    selector,
+  )(({ spread }) => (spread.length > 0 ? 'spread' : 'one'), {
+    spread: () => b.add(b.reduceSum(b.mul(sorted, spread), [1], true), b.scalar(tiny, logits.dtype)),
+    one: () => b.scalar(1, logits.dtype),
+  })
+  const quotient = b.div(difference, unit)
+  const shares = b.mul(b.div(quotient, unit), spread)
+  const scattered = b.scatterElements(b.full(logits.shape, 0, logits.dtype), places, b.expand(shares, sorted.shape), 1)
+  return { quotient, gradient: b.sub(b.div(slope, unit), scattered) }
+}
+
+/** One at the largest logit but the label's, shared among equals. */
+function largestOther(b: GraphBuilder, logits: Value, label: Value): Value {
+  const others = b.add(logits, b.mul(label, b.scalar(-1e30, logits.dtype)))
+  const largest = b.cast(b.equal(others, b.reduceMax(others, [1], true)), logits.dtype)
+  return b.div(largest, b.reduceSum(largest, [1], true))
 }

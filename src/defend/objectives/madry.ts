@@ -2,12 +2,12 @@
  * Adversarial training (Madry, Makelov, Schmidt, Tsipras, Vladu: Towards deep learning models resistant to adversarial
  * attacks, ICLR 2018): min over weights of the mean of max over the region of cross-entropy.
  */
-import { losses } from '../../model/losses.js'
+import { crossEntropy } from '../../model/losses.js'
 import type { Objective, Term } from './objective.js'
 
 export const adversarialCrossEntropy: Term = {
   sees: ['adversarial'],
-  loss: (b, label, logits) => losses['cross-entropy'].emit(b, { logits: logits!, label, direction: label }),
+  loss: (b, label, logits) => crossEntropy(b, { logits: logits!, label }),
 }
 
 export const madry: Objective = {

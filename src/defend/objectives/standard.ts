@@ -1,5 +1,5 @@
 /** Standard training: the cross-entropy of the samples as they are. */
-import { losses } from '../../model/losses.js'
+import { crossEntropy } from '../../model/losses.js'
 import type { Objective } from './objective.js'
 
 export const standard: Objective = {
@@ -7,7 +7,7 @@ export const standard: Objective = {
   description: 'Cross-entropy on the samples as they are.',
   outer: {
     sees: ['clean'],
-    loss: (b, label, logits) => losses['cross-entropy'].emit(b, { logits: logits!, label, direction: label }),
+    loss: (b, label, logits) => crossEntropy(b, { logits: logits!, label }),
   },
   inner: undefined,
 }
