@@ -2,18 +2,13 @@
 import { expect, test } from 'vitest'
 import { digitModel, temporaryFolder } from '../../test/support/digits.js'
 import { type ModelServer, respond, serveModel } from '../../test/support/model-server.js'
+import { imageSpace } from '../../test/support/models.js'
 import { type EndpointFile, endpointSchema, mappingOf } from '../model/endpoint/schema.js'
 import { splitAccess } from '../runtime/http/access.js'
 import { identityOf, inspectEndpoint } from './endpoint-facts.js'
 
 const robust = 'examples/models/mnist-mlp.onnx'
-const space = {
-  sampleShape: [1, 28, 28],
-  dataLayout: 'CHW',
-  modelLayout: undefined,
-  mean: undefined,
-  std: undefined,
-} as const
+const space = imageSpace(1, 28, 28)
 
 function inspect(url: string, description: object = {}, more: { space?: typeof space } = {}) {
   const file = endpointSchema.parse({ protocol: 'v2', allowPrivate: true, retries: 0, ...description }) as EndpointFile

@@ -4,8 +4,9 @@ import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { mnist } from '../../test/support/assets.js'
 import { temporaryFolder } from '../../test/support/digits.js'
+import { imageSpace } from '../../test/support/models.js'
 import { openDataset } from '../data/dataset.js'
-import { type DataSpace, planInput, withInputPlan } from '../model/data-space.js'
+import { planInput, withInputPlan } from '../model/data-space.js'
 import { GraphBuilder } from '../onnx/build.js'
 import { encodeModel } from '../onnx/codec/index.js'
 import type { Graph } from '../onnx/graph.js'
@@ -15,13 +16,7 @@ import { float32 } from '../tensor/tensor.js'
 import { labelOrder, preflight } from './preflight.js'
 
 const digits = fileURLToPath(new URL('../../examples/models/mnist-mlp.onnx', import.meta.url))
-const plain: DataSpace = {
-  sampleShape: [1, 28, 28],
-  dataLayout: 'CHW',
-  modelLayout: undefined,
-  mean: undefined,
-  std: undefined,
-}
+const plain = imageSpace(1, 28, 28)
 
 async function samples(scale = 1) {
   const data = await openDataset(mnist)

@@ -1,18 +1,12 @@
 import { describe, expect, it } from 'vitest'
-import { linearGraph } from '../../test/support/models.js'
+import { imageSpace, linearGraph } from '../../test/support/models.js'
 import { GraphBuilder } from '../onnx/build.js'
 import { loadEngine } from '../runtime/engine.js'
 import { sizeOf } from '../tensor/tensor.js'
 import { compile, prepareModel } from './compile.js'
-import { applyInputPlan, type DataSpace, planInput } from './data-space.js'
+import { applyInputPlan, planInput } from './data-space.js'
 
-const plain: DataSpace = {
-  sampleShape: [3, 2, 4],
-  dataLayout: 'CHW',
-  modelLayout: undefined,
-  mean: undefined,
-  std: undefined,
-}
+const plain = imageSpace(3, 2, 4)
 const normal = { mean: [0.1, 0.2, 0.3], std: [0.5, 0.6, 0.7] }
 
 /** A model that gives its input back, flattened. */

@@ -236,6 +236,12 @@ export const operators = {
 
 export type OperatorName = keyof typeof operators
 
+/** Operators that answer true or false. */
+export type Logic = Extract<
+  OperatorName,
+  'Equal' | 'Greater' | 'GreaterOrEqual' | 'Less' | 'LessOrEqual' | 'And' | 'Or' | 'Xor' | 'Not' | 'IsNaN' | 'IsInf'
+>
+
 type Specs<O extends OperatorName> = (typeof operators)[O]['attributes']
 
 /** Attributes of an operator as a rule reads them: defaults filled in, undefined where the standard has no default. */

@@ -8,15 +8,10 @@ import { loadEngine } from '../../src/runtime/engine.js'
 import { readModelFile } from '../../src/runtime/files.js'
 import { asset, mnist } from '../support/assets.js'
 import { attacked } from '../support/attacked.js'
+import { imageSpace } from '../support/models.js'
 
 const folder = fileURLToPath(new URL('../exports/models/', import.meta.url))
-const space = {
-  sampleShape: [1, 28, 28],
-  dataLayout: 'CHW',
-  modelLayout: undefined,
-  mean: undefined,
-  std: undefined,
-} as const
+const space = imageSpace(1, 28, 28)
 const count = 40
 const epsilon = 0.15
 

@@ -14,27 +14,12 @@ import {
 } from '../../src/onnx/passes/index.js'
 import { type Engine, loadEngine } from '../../src/runtime/engine.js'
 import { bool, float32, int64, type Shape, sizeOf, type Tensor } from '../../src/tensor/tensor.js'
+import { float, int, ints, node, text } from '../support/nodes.js'
 
 let engine: Engine
 beforeAll(async () => {
   engine = await loadEngine()
 })
-
-const int = (value: number): Attribute => ({ type: 'int', value })
-const ints = (...value: number[]): Attribute => ({ type: 'ints', value })
-const float = (value: number): Attribute => ({ type: 'float', value })
-const text = (value: string): Attribute => ({ type: 'string', value })
-
-function node(op: string, inputs: string[], outputs: string[], attributes: Record<string, Attribute> = {}): Node {
-  return {
-    name: `the ${op} ${outputs[0]}`,
-    op,
-    domain: '',
-    inputs,
-    outputs,
-    attributes: new Map(Object.entries(attributes)),
-  }
-}
 
 type Body = Omit<Model, 'opset' | 'input'>
 

@@ -7,25 +7,12 @@ import { withoutSequences } from '../../src/onnx/passes/sequences.js'
 import { unroll } from '../../src/onnx/passes/unroll.js'
 import { type Engine, loadEngine } from '../../src/runtime/engine.js'
 import { bool, float32, int64, type Tensor } from '../../src/tensor/tensor.js'
+import { int, ints, node } from '../support/nodes.js'
 
 let engine: Engine
 beforeAll(async () => {
   engine = await loadEngine()
 })
-
-const int = (value: number): Attribute => ({ type: 'int', value })
-const ints = (...value: number[]): Attribute => ({ type: 'ints', value })
-
-function node(op: string, inputs: string[], outputs: string[], attributes: Record<string, Attribute> = {}): Node {
-  return {
-    name: `the ${op} ${outputs[0]}`,
-    op,
-    domain: '',
-    inputs,
-    outputs,
-    attributes: new Map(Object.entries(attributes)),
-  }
-}
 
 type Names = Readonly<Record<string, 'float32' | 'int64' | 'bool'>>
 

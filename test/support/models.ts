@@ -42,6 +42,11 @@ export function flatSpace(features: number): DataSpace {
   return { sampleShape: [features], dataLayout: undefined, modelLayout: undefined, mean: undefined, std: undefined }
 }
 
+/** Pictures of [channels, height, width], as they come. */
+export function imageSpace(...sampleShape: number[]): DataSpace {
+  return { ...flatSpace(0), sampleShape, dataLayout: 'CHW' }
+}
+
 export async function compileGraph(graph: Graph, features: number, batch: number, losses: readonly LossName[]) {
   const engine = await loadEngine()
   return compile(prepareModel({ graph, functions: [] }, flatSpace(features)), engine, { batch, threads: 1, losses })

@@ -1,18 +1,6 @@
 /** Comparisons and logic: their outputs are steps, nothing flows back through them. */
+import type { Logic } from '../../onnx/operators.js'
 import type { GradientRules } from '../rule.js'
-
-type Logic =
-  | 'Equal'
-  | 'Greater'
-  | 'GreaterOrEqual'
-  | 'Less'
-  | 'LessOrEqual'
-  | 'And'
-  | 'Or'
-  | 'Xor'
-  | 'Not'
-  | 'IsNaN'
-  | 'IsInf'
 
 export const logic: GradientRules<Logic> = {
   Equal: 'constant',

@@ -3,22 +3,16 @@ import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { engine, expectClose } from '../../../test/support/gradcheck.js'
+import { type Attributes, float, floats, int, ints, text } from '../../../test/support/nodes.js'
 import { RobustlyError } from '../../errors.js'
 import { float32, toNumbers } from '../../tensor/tensor.js'
 import { decodeModel, encodeModel } from '../codec/index.js'
-import type { Attribute, Graph, Node } from '../graph.js'
+import type { Graph, Node } from '../graph.js'
 import { canonical } from './canonical.js'
 import { singlePrecision } from './halves.js'
 import { noGradientOf, standardOperators } from './ml.js'
 import { scoresOf } from './scores.js'
 import { splitSoftmax } from './softmax.js'
-
-type Attributes = Readonly<Record<string, Attribute>>
-const text = (value: string): Attribute => ({ type: 'string', value })
-const floats = (...value: number[]): Attribute => ({ type: 'floats', value })
-const ints = (...value: number[]): Attribute => ({ type: 'ints', value })
-const float = (value: number): Attribute => ({ type: 'float', value })
-const int = (value: number): Attribute => ({ type: 'int', value })
 
 const x = float32([0.5, -1.5, 2, 0, 0, 0, -1, 3, Number.NaN, 0.25, -0.75, 1], [4, 3])
 const finite = float32(

@@ -2,12 +2,13 @@
 import { describe, expect, it } from 'vitest'
 import { conformanceCases, hasConformanceCases, modelOf, tensorOf } from '../../../test/support/conformance.js'
 import { engine, rowTensor } from '../../../test/support/gradcheck.js'
+import { type Attributes, int, ints } from '../../../test/support/nodes.js'
 import { gradientPath, isDifferentiable } from '../../autodiff/gradient.js'
 import { rulesWith } from '../../autodiff/surrogates.js'
 import { toFloat32 } from '../../tensor/convert.js'
 import { arrays, float32, type Shape, sizeOf, type Tensor, toNumbers } from '../../tensor/tensor.js'
 import { encodeModel } from '../codec/index.js'
-import { type Attribute, type Graph, initializer, type Node, type TypedGraph } from '../graph.js'
+import { type Graph, initializer, type Node, type TypedGraph } from '../graph.js'
 import { canonical } from './canonical.js'
 import { singlePrecision } from './halves.js'
 import { explicitPads } from './pads.js'
@@ -59,7 +60,7 @@ interface Case {
   readonly domain?: '' | 'com.microsoft'
   /** 'x' and 'y' are floats that are fed; 'qx' and 'qy' the same as uint8 with scale 0.02 and zero point 100. Others are constants. */
   readonly inputs: readonly (string | Tensor | undefined)[]
-  readonly attributes?: Readonly<Record<string, Attribute>>
+  readonly attributes?: Attributes
   /** Shapes of the fed values. */
   readonly x: Shape
   readonly y?: Shape
@@ -74,8 +75,6 @@ const bytes = (dtype: 'uint8' | 'int8' | 'int32', shape: Shape, values?: readonl
 }
 const u8 = (value: number) => bytes('uint8', [], [value])
 const i8 = (value: number) => bytes('int8', [], [value])
-const int = (value: number): Attribute => ({ type: 'int', value })
-const ints = (value: number[]): Attribute => ({ type: 'ints', value })
 const q = [s(0.02), u8(100)] as const
 const scales = (count: number) => float32(Array.from({ length: count }, (_, i) => 0.01 + 0.003 * i))
 const ms = 'com.microsoft' as const
@@ -116,7 +115,7 @@ const cases: readonly Case[] = [
     op: 'ConvInteger',
     shows: 'pads and strides',
     inputs: ['qx', bytes('uint8', [2, 3, 3, 3]), u8(100), u8(7)],
-    attributes: { pads: ints([1, 1, 1, 1]), strides: ints([2, 2]) },
+    attributes: { pads: ints(1, 1, 1, 1), strides: ints(2, 2) },
     x: [1, 3, 6, 6],
   },
   { op: 'QLinearMatMul', shows: 'of two', inputs: ['qx', ...q, 'qy', ...q, s(0.03), u8(128)], x: [2, 4], y: [4, 3] },
@@ -133,14 +132,14 @@ const cases: readonly Case[] = [
       u8(128),
       bytes('int32', [4]),
     ],
-    attributes: { group: int(2), pads: ints([1, 1, 1, 1]) },
+    attributes: { group: int(2), pads: ints(1, 1, 1, 1) },
     x: [1, 2, 5, 5],
   },
   {
     op: 'QLinearConv',
     shows: 'automatic padding',
     inputs: ['qx', ...q, bytes('int8', [4, 2, 3, 3]), s(0.01), i8(0), s(0.3), u8(128)],
-    attributes: { auto_pad: { type: 'string', value: 'SAME_UPPER' }, strides: ints([2, 2]) },
+    attributes: { auto_pad: { type: 'string', value: 'SAME_UPPER' }, strides: ints(2, 2) },
     x: [1, 2, 5, 5],
   },
   {
@@ -234,7 +233,7 @@ const cases: readonly Case[] = [
     domain: ms,
     shows: 'a window',
     inputs: ['qx', ...q, s(0.02), u8(100)],
-    attributes: { kernel_shape: ints([2, 2]), strides: ints([2, 2]) },
+    attributes: { kernel_shape: ints(2, 2), strides: ints(2, 2) },
     x: [1, 3, 4, 4],
   },
   {

@@ -1,19 +1,7 @@
 /** Comparisons and logic by their definition. */
+import type { Logic } from '../operators.js'
 import { elementwiseRule, mapElements } from './numbers.js'
 import type { ReferenceRules } from './rule.js'
-
-type Logic =
-  | 'Equal'
-  | 'Greater'
-  | 'GreaterOrEqual'
-  | 'Less'
-  | 'LessOrEqual'
-  | 'And'
-  | 'Or'
-  | 'Xor'
-  | 'Not'
-  | 'IsNaN'
-  | 'IsInf'
 
 export const logic: ReferenceRules<Logic> = {
   Equal: elementwiseRule((a, b) => Number(a! === b!), 'bool'),
