@@ -5,16 +5,16 @@ import { type CompiledModel, compile, prepareModel, specialiseAsCan, withoutGrad
 import { type DataSpace, planInput } from '../model/data-space.js'
 import { modelInputs } from '../model/inputs.js'
 import type { ScoreSource } from '../model/score-source.js'
-import type { Graph, TypedGraph, ValueInfo } from '../onnx/graph.js'
+import type { TypedGraph, ValueInfo } from '../onnx/graph.js'
 import { randomNodes } from '../onnx/passes/draws.js'
 import { noGradientOf } from '../onnx/passes/ml.js'
 import { scoresOf } from '../onnx/passes/scores.js'
 import { type Engine, loadEngine } from '../runtime/engine.js'
 import { type ModelFile, readModelFile } from '../runtime/files.js'
-import { sizeOf } from '../tensor/tensor.js'
-import { compare } from './compare.js'
-import { type GraphFacts, graphFacts } from './graph-facts.js'
+import { compare, randomSample } from './compare.js'
+import { type GraphFacts, graphFacts, type OperatorFacts, operatorFacts, parametersOf } from './graph-facts.js'
 import type { DataFindings } from './preflight.js'
+import type { SuiteTimes } from './preflight-times.js'
 import { openVerifier } from './verify.js'
 import type { ModelFacts } from './worker-api.js'
 
@@ -37,12 +37,14 @@ export interface InspectedModel extends ModelFacts, GraphFacts {
   readonly opset: number
   readonly inputs: readonly ValueInfo[]
   readonly outputs: readonly ValueInfo[]
-  /** Operators of the file, most frequent first; `gradient` says whether a white-box attack gets through. */
-  readonly operators: readonly { readonly name: string; readonly count: number; readonly gradient: boolean }[]
+  /** Operators of the file, most frequent first. */
+  readonly operators: readonly OperatorFacts[]
   /** Operators in the way of a gradient after simplification, with node names. Empty: white-box attacks are possible. */
   readonly missing: ReadonlyMap<string, readonly string[]>
   /** Why only attacks by scores or labels are possible, in a sentence, where that is in the nature of the model. */
   readonly blackBox?: string
+  /** How long suites take at most, where that was asked for. */
+  readonly times?: SuiteTimes
   /** Whether data and model fit together, where that was asked for. */
   readonly data?: DataFindings
 }
@@ -57,7 +59,11 @@ export async function inspectModel(path: string, options: InspectOptions = {}): 
   const space = options.space ?? spaceOfModel(input)
   const engine = await loadEngine(options.engine === undefined ? {} : { require: options.engine })
   await using verifier = await openVerifier(engine, file, space, { threads: 1 })
-  const findings = await differentiated(file, verifier, { engine, space, surrogates: options.surrogates ?? 'on' })
+  const { replaced, ...findings } = await differentiated(file, verifier, {
+    engine,
+    space,
+    surrogates: options.surrogates ?? 'on',
+  })
   return {
     ...findings,
     file: file.file,
@@ -67,7 +73,7 @@ export async function inspectModel(path: string, options: InspectOptions = {}): 
     opset: file.graph.opsets.get('') ?? 1,
     inputs: file.graph.inputs,
     outputs: file.graph.outputs,
-    operators: operatorsOf(file.graph, findings.missing),
+    operators: operatorFacts(file.graph, findings.missing, replaced),
     parameters: parametersOf(file.graph),
     classes: verifier.classes,
     inputShape: planInput(space, input).inputShape,
@@ -76,7 +82,10 @@ export async function inspectModel(path: string, options: InspectOptions = {}): 
 }
 
 type Findings = GraphFacts &
-  Pick<InspectedModel, 'missing' | 'blackBox' | 'notes' | 'surrogates' | 'warnings' | 'randomised'>
+  Pick<InspectedModel, 'missing' | 'blackBox' | 'notes' | 'surrogates' | 'warnings' | 'randomised'> & {
+    /** Operators whose gradient is replaced. */
+    readonly replaced: ReadonlyMap<string, unknown>
+  }
 
 /** What stands between the model and its gradient, and whether the graph that is differentiated is the model. */
 async function differentiated(
@@ -89,12 +98,13 @@ async function differentiated(
   }: { readonly engine: Engine; readonly space: DataSpace; readonly surrogates: 'on' | 'off' },
 ): Promise<Findings> {
   const drawing = randomNodes(file.graph).length > 0
-  const closed = (why: string, missing: Findings['missing'], notes: readonly string[]): Findings => ({
+  const closed = async (why: string, missing: Findings['missing'], notes: readonly string[]): Promise<Findings> => ({
     missing,
+    replaced: new Map(),
     blackBox: why,
     notes: [...notes, why],
     warnings: [],
-    randomised: drawing,
+    randomised: drawing || (await answersDiffer(verifier, space)),
     ...graphFacts(file.graph, undefined, 1),
   })
   const scored = scoresOf(file.graph)
@@ -111,15 +121,24 @@ async function differentiated(
   const { graph: simple } = await specialiseAsCan(prepared, engine, 2)
   await using model = await compile(prepared, engine, { batch: 2, threads: 1, losses: [] })
   const { randomised, warnings } = await compare(verifier, model, { space, drawing, precision: prepared.precision })
-  const replaced = surrogates === 'on' ? surrogateNotes(simple) : []
+  const replaced = new Map(surrogates === 'on' ? surrogateNotes(simple) : [])
+  const said = [...replaced.values()]
   return {
     missing: withoutGradient(simple, surrogates),
-    notes: [...prepared.notes, ...replaced],
-    surrogates: replaced,
+    replaced,
+    notes: [...prepared.notes, ...said],
+    surrogates: said,
     warnings: (await answersProbabilities(model)) ? [...warnings, twiceSoftmax] : warnings,
     randomised,
     ...graphFacts(file.graph, simple, 2),
   }
+}
+
+/** Whether two equal calls give different answers. */
+async function answersDiffer(verifier: ScoreSource, { sampleShape }: DataSpace): Promise<boolean> {
+  const sample = randomSample(sampleShape, 0)
+  const first = (await verifier.scores(sample)).slice()
+  return (await verifier.scores(sample)).some((value, i) => value !== first[i])
 }
 
 const twiceSoftmax =
@@ -134,13 +153,13 @@ async function answersProbabilities({ scores, batch, classes }: CompiledModel): 
 }
 
 /** Which nodes' gradients are replaced by what, a sentence for each operator. */
-function surrogateNotes(graph: TypedGraph): string[] {
+function surrogateNotes(graph: TypedGraph): [string, string][] {
   const found = new Map<string, ReturnType<typeof surrogatesIn>>()
   for (const each of surrogatesIn(graph)) found.set(each.node.op, [...(found.get(each.node.op) ?? []), each])
   return Array.from(found, ([op, nodes]) => {
     const names = nodes.slice(0, 2).map(({ node }) => `"${node.name || node.outputs[0]}"`)
     const more = nodes.length > 2 ? ` and ${nodes.length - 2} more` : ''
-    return `${op} ${names.join(', ')}${more}: the gradient, zero by nature, is replaced by ${nodes[0].by}.`
+    return [op, `${op} ${names.join(', ')}${more}: the gradient, zero by nature, is replaced by ${nodes[0].by}.`]
   })
 }
 
@@ -168,21 +187,4 @@ function spaceOfModel(input: ValueInfo): DataSpace {
     mean: undefined,
     std: undefined,
   }
-}
-
-function parametersOf(graph: Graph): number {
-  let count = 0
-  for (const { dtype, shape } of graph.initializers.values()) if (/float|^u?int8$/.test(dtype)) count += sizeOf(shape)
-  return count
-}
-
-function operatorsOf(graph: Graph, missing: ReadonlyMap<string, unknown>): InspectedModel['operators'] {
-  const counts = new Map<string, number>()
-  for (const node of graph.nodes) {
-    const name = node.domain === '' ? node.op : `${node.domain}.${node.op}`
-    counts.set(name, (counts.get(name) ?? 0) + 1)
-  }
-  return [...counts]
-    .sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1))
-    .map(([name, count]) => ({ name, count, gradient: !missing.has(name) }))
 }

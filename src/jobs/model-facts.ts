@@ -4,6 +4,8 @@ import { type InspectedEndpoint, inspectEndpoint } from '../evaluate/endpoint-fa
 import { spaceOf } from '../evaluate/evaluator.js'
 import { type InspectedModel, inspectModel } from '../evaluate/facts.js'
 import { preflight, preflightSamples } from '../evaluate/preflight.js'
+import { suiteTimes } from '../evaluate/preflight-times.js'
+import type { DataSpace } from '../model/data-space.js'
 import { loadEngine } from '../runtime/engine.js'
 import { readModelFile } from '../runtime/files.js'
 import type { EndpointRequest, FactsRequest } from './worker-protocol.js'
@@ -22,18 +24,30 @@ export async function findFacts({
     ...(surrogates !== undefined && { surrogates }),
     allowHardlinks: allowHardlinks ?? false,
   }
-  if (data === undefined) return inspectModel(model, options)
-  const dataset = await openDataset(data.path, { verify: false })
+  const dataset = data === undefined ? undefined : await openDataset(data.path, { verify: false })
   try {
-    const space = spaceOf(data.space, dataset)
-    const facts = await inspectModel(model, { ...options, space })
+    const space = dataset === undefined ? undefined : spaceOf(data!.space, dataset)
+    const facts = await inspectModel(model, { ...options, ...(space !== undefined && { space }) })
     if (!check) return facts
-    const samples = await dataset.read(0, Math.min(dataset.count, preflightSamples))
     const ort = await loadEngine(engine === undefined ? {} : { require: engine })
     const file = await readModelFile(model, { allowHardlinks: options.allowHardlinks })
-    return { ...facts, data: await preflight(ort, file, space, samples) }
+    const times = await suiteTimes(ort, file, space ?? asItIs(facts), facts)
+    if (dataset === undefined) return { ...facts, times }
+    const samples = await dataset.read(0, Math.min(dataset.count, preflightSamples))
+    return { ...facts, times, data: await preflight(ort, file, space!, samples) }
   } finally {
-    await dataset.close()
+    await dataset?.close()
+  }
+}
+
+/** Samples in the model's own shape. */
+function asItIs({ inputShape }: InspectedModel): DataSpace {
+  return {
+    sampleShape: inputShape,
+    dataLayout: undefined,
+    modelLayout: undefined,
+    mean: undefined,
+    std: undefined,
   }
 }
 
