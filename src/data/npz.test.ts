@@ -244,3 +244,88 @@ describe('bad input 27', () => {
     await surviveDamage(zipFile(pair({ deflate: true })), replace)
   })
 })
+
+describe('arrays for other inputs of the model', () => {
+  const ids = int64Npy([7, 16_777_216, 9, 8], [2, 2])
+  const weight = float32Npy([0.5, 1.5], [2])
+  const several = (...more: ZipItem[]) => npz([...pair(), { name: 'ids.npy', data: ids }, ...more])
+
+  test('stand side by side in the order in which they are named', async () => {
+    const path = await several({ name: 'w.npy', data: weight })
+    const dataset = await opened(`${path}:bind=weight=w,bind=ids`)
+    const parts = [{ input: 'weight', shape: [] }, { input: 'ids', shape: [2] }] // biome-ignore format: one line
+    expect(dataset).toMatchObject({ sampleShape: [2], bound: { parts, example: Float32Array.of(0.5, 7, 16_777_216) } })
+    const { bound } = await dataset.read(1, 2)
+    expect(bound).toEqual(Float32Array.of(1.5, 9, 8))
+    expect((await dataset.read(0, 2)).bound).toHaveLength(6)
+    const hashes = await Promise.all(
+      [path, `${path}:bind=ids`, `${path}:bind=i=ids`].map(async each => (await opened(each)).hash()),
+    )
+    expect(new Set([...hashes, await dataset.hash()]).size).toBe(4)
+  })
+
+  test.each([
+    { said: ':bind=a=nothing', items: [], code: 'usage', message: /no array nothing; it has x, y, ids/ },
+    { said: ':bind=ids,bind=ids=y', items: [], code: 'usage', message: /the input ids is bound to two arrays/ },
+    { said: ':label=y', items: [], code: 'usage', message: /behind the path of an .npz stands label=y/ },
+    {
+      said: ':bind=w',
+      items: [{ name: 'w.npy', data: float32Npy([1], [1]) }],
+      code: 'data-invalid',
+      message: /1 samples and 2 labels/,
+    },
+    {
+      said: ':bind=w',
+      items: [{ name: 'w.npy', data: float32Npy([1, Number.NaN], [2]) }],
+      code: 'data-invalid',
+      message: /row 1 .* of w in .* has the value NaN/,
+    },
+    {
+      said: ':bind=w',
+      items: [{ name: 'w.npy', data: int64Npy([1, 16_777_217], [2]) }],
+      code: 'data-unsupported',
+      message: /row 1 .* has the value 16777217/,
+    },
+  ])('refuses $said: $message', async ({ said, items, code, message }) => {
+    expect(await failure((await several(...items)) + said)).toMatchObject({
+      code,
+      message: expect.stringMatching(message),
+    })
+  })
+})
+
+describe('labels of another order', () => {
+  const labelled = (labels: readonly number[]) =>
+    npz([
+      { name: 'x.npy', data: float32Npy(labels.map(Number), [labels.length, 1]) },
+      { name: 'y.npy', data: int64Npy(labels) },
+    ])
+
+  test.each([
+    { labels: [1, 3, 2], said: ':relabel=-1', expected: [0, 2, 1] },
+    { labels: [0, 1], said: ':relabel=+1', expected: [1, 2] },
+    { labels: [0, 1, 2, 0], said: ':relabel=2/0/1', expected: [2, 0, 1, 2] },
+  ])('$labels with $said', async ({ labels, said, expected }) => {
+    const path = await labelled(labels)
+    const dataset = await opened(path + said)
+    const { inputs, labels: read } = await dataset.read(0, labels.length)
+    expect([...read]).toEqual(expected)
+    expect([...inputs]).toEqual(labels)
+    expect(await dataset.hash()).not.toBe(await (await opened(path)).hash())
+  })
+
+  test('names of classes move along', async () => {
+    const path = await filesIn({ 'data.csv': 'a,animal\n1,cat\n2,dog\n3,cat\n' })
+    expect((await opened(`${path}:relabel=1/0`)).classNames).toEqual(['dog', 'cat'])
+    expect((await opened(`${path}:relabel=+1`)).classNames).toEqual(['0', 'cat', 'dog'])
+  })
+
+  test.each([
+    { said: ':relabel=-1', message: /row 1 .* has the label 0, for which relabel= gives no class/ },
+    { said: ':relabel=4/5', message: /row 0 .* has the label 2, for which/ },
+    { said: ':relabel=1', message: /behind the path of an .npz stands relabel=1/ },
+    { said: ':relabel=0.5/1', message: /stands relabel=0.5\/1/ },
+  ])('refuses $said', async ({ said, message }) => {
+    expect((await failure((await labelled([2, 0])) + said)).message).toMatch(message)
+  })
+})

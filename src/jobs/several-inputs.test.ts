@@ -1,0 +1,148 @@
+/** Models with several inputs in real runs: one is attacked, the others get columns of a table or arrays of an .npz. */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { essence, temporaryFolder } from '../../test/support/digits.js'
+import { severalInputs, withOpenBatch } from '../../test/support/several-inputs.js'
+import { openDataset } from '../data/dataset.js'
+import { writeNpz } from '../data/npz-write.js'
+import { decodeFloats } from '../evaluate/record.js'
+import { GraphBuilder } from '../onnx/build.js'
+import { encodeModel } from '../onnx/codec/index.js'
+import { randomStream } from '../random.js'
+import { loadEngine } from '../runtime/engine.js'
+import { bool, float32, int64, sizeOf, type Tensor } from '../tensor/tensor.js'
+import { evaluate } from './evaluate.js'
+import { exportExamples } from './export.js'
+import { inspect } from './inspect.js'
+import { linesOf, parseRecord } from './records.js'
+import { replay } from './replay.js'
+
+const count = 16
+const random = randomStream(1, 0, 'several inputs')
+const uniform = (length: number) => Float32Array.from({ length }, () => random.uniform())
+const some = (length: number, below: number) => Array.from({ length }, () => random.integer(below))
+
+/** What the model file says of each sample: the labels of data that it is always right on. */
+async function labelsBy(path: string, feeds: Readonly<Record<string, Tensor>>, rows = count): Promise<number[]> {
+  const engine = await loadEngine()
+  const session = await engine.createSession({ path }, { threads: 1 })
+  const scores = (await session.run(new Map(Object.entries(feeds)))).get('logits')!
+  await session.release()
+  const all = scores.data as Float32Array
+  const classes = all.length / rows
+  return Array.from({ length: rows }, (_, row) => {
+    const own = all.subarray(row * classes, (row + 1) * classes)
+    return own.indexOf(Math.max(...own))
+  })
+}
+
+const recordsOf = (folder: string) => [...linesOf(join(folder, 'records.jsonl'))].map(({ text }) => parseRecord(text)!)
+
+test('an image is attacked; ids, a mask and a number come from arrays', async () => {
+  const folder = temporaryFolder()
+  const model = join(folder, 'several.onnx')
+  writeFileSync(model, encodeModel(withOpenBatch(severalInputs())))
+  const arrays = {
+    image: float32(uniform(count * 16), [count, 1, 4, 4]),
+    ids: int64(some(count * 2, 6), [count, 2]),
+    mask: bool(
+      some(count * 4, 2).map((value, at) => (at % 4 === 0 ? 1 : value)),
+      [count, 4],
+    ),
+    context: float32(uniform(count), [count]),
+  }
+  const labels = await labelsBy(model, arrays)
+  const { image, ...others } = arrays
+  const path = join(folder, 'data.npz')
+  await writeNpz(path, { x: image, y: int64(labels), ...others, mask: int64([...others.mask.data], [count, 4]) })
+  const data = `${path}:bind=ids,bind=mask=mask,bind=context`
+  const options = { model, data, epsilon: '0.6', processes: 1, batch: 8, individual: true } as const
+  const attacks = [
+    { name: 'pgd', options: { steps: 20 } },
+    { name: 'square', options: { queries: 200 } },
+    { name: 'hop-skip-jump', options: { steps: 2 } },
+  ]
+  const run = join(folder, 'run')
+  const { result } = await evaluate({ ...options, attacks, run })
+  expect(result.accuracy.standard).toMatchObject({ correct: count, count })
+  expect(result.model.inputShape).toEqual([1, 4, 4])
+  const [pgd, square, hopSkipJump] = result.attacks.map(({ broken }) => broken)
+  expect(pgd).toBeGreaterThan(5)
+  expect(square).toBeGreaterThan(3)
+  expect(hopSkipJump).toBeGreaterThan(8)
+  const proofs = recordsOf(run).flatMap(({ adversarial }) => adversarial ?? [])
+  expect(proofs.length).toBeGreaterThanOrEqual(pgd!)
+  for (const proof of proofs) expect(Buffer.from(proof, 'base64')).toHaveLength(16 * 4)
+  expect(await replay(run, { model, data })).toMatchObject({ refuted: 0, confirmedAdversarial: proofs.length })
+  const examples = join(folder, 'examples.npz')
+  await exportExamples(run, examples, { model, data })
+  const written = await openDataset(examples, { keys: { inputs: 'adversarial' } })
+  expect(written).toMatchObject({ count: proofs.length, sampleShape: [1, 4, 4] })
+  await written.close()
+  // The same bytes for another batch size: a search meets the values of its own sample in whatever row it stands.
+  await evaluate({ ...options, attacks, run: join(folder, 'again'), batch: 3 })
+  expect(essence(join(folder, 'again'))).toEqual(essence(run))
+})
+
+test('features are attacked; named columns go to the other input', async () => {
+  const folder = temporaryFolder()
+  const model = join(folder, 'two.onnx')
+  const b = new GraphBuilder('two')
+  const person = b.input('person', 'float32', [1, 3])
+  const context = b.input('context', 'float32', [1, 2])
+  const weights = (shape: readonly number[]) =>
+    b.constant(
+      float32(
+        uniform(sizeOf(shape)).map(value => value - 0.5),
+        shape,
+      ),
+    )
+  const hidden = b.tanh(b.add(b.matMul(person, weights([3, 8])), b.matMul(context, weights([2, 8]))))
+  b.output(b.matMul(hidden, weights([8, 2])), 'logits')
+  writeFileSync(model, encodeModel(b.build()))
+  const [people, contexts] = [uniform(count * 3), uniform(count * 2)]
+  const labels: number[] = []
+  for (let row = 0; row < count; row++) {
+    const person = float32(people.slice(row * 3, row * 3 + 3), [1, 3])
+    const context = float32(contexts.slice(row * 2, row * 2 + 2), [1, 2])
+    labels.push(...(await labelsBy(model, { person, context }, 1)))
+  }
+  // The columns of the context stand apart and in the other order.
+  const rows = labels.map((label, row) => [
+    contexts[row * 2 + 1],
+    ...people.slice(row * 3, row * 3 + 3),
+    label,
+    contexts[row * 2],
+  ])
+  const path = join(folder, 'people.csv')
+  writeFileSync(path, `year,age,debt,limit,class,region\n${rows.map(row => row.join(',')).join('\n')}\n`)
+  const data = `${path}:label=class,bind=context=region,bind=context=year`
+  const constraints = join(folder, 'constraints.json')
+  writeFileSync(constraints, JSON.stringify({ features: { age: { immutable: true } } }))
+  const run = join(folder, 'run')
+  const attacks = [{ name: 'pgd', options: {} }]
+  const { result } = await evaluate({ model, data, epsilon: '0.5', constraints, attacks, run, processes: 1, batch: 4 })
+  expect(result.accuracy.standard.correct).toBe(count)
+  expect(result.attacks[0]!.broken).toBeGreaterThan(2)
+  for (const { index, adversarial } of recordsOf(run)) {
+    if (adversarial !== null) expect(decodeFloats(adversarial)[0]).toBe(people[index * 3])
+  }
+  expect(await replay(run, { model, data })).toMatchObject({
+    refuted: 0,
+    confirmedAdversarial: result.attacks[0]!.broken,
+  })
+  // Other values of the context are other data.
+  await expect(
+    replay(run, { model, data: `${path}:label=class,bind=context=year,bind=context=region` }),
+  ).rejects.toMatchObject({
+    code: 'run-mismatch',
+  })
+  const facts = await inspect(model, { data })
+  expect(facts.inputs.map(({ name }) => name)).toEqual(['person', 'context'])
+  expect(facts).toMatchObject({ inputShape: [3], data: { count, correct: count } })
+  await expect(inspect(model, { data: `${path}:label=class` })).rejects.toMatchObject({
+    message: expect.stringContaining('the model has 2 inputs ("person" float32 [1, 3], "context" float32 [1, 2])'),
+    hint: expect.stringContaining('bind=context=NAME'),
+  })
+})
