@@ -6,7 +6,6 @@
 import { differentiate } from '../autodiff/gradient.js'
 import { RobustlyError } from '../errors.js'
 import { GraphBuilder, type Value } from '../onnx/build.js'
-import { encodeModel } from '../onnx/codec/index.js'
 import type { TypedGraph } from '../onnx/graph.js'
 import type { Engine, Session } from '../runtime/engine.js'
 import { float32, type Shape, sizeOf, type Tensor } from '../tensor/tensor.js'
@@ -73,7 +72,7 @@ async function stepSession(term: Term, options: StepOptions, wanted: Wanted): Pr
     [label, labels],
     ...start.weights.map((name, i) => [name, float32(options.weights[i]!, shapeOf(start, name))] as const),
   ])
-  const session: Session = await engine.createSession({ bytes: encodeModel(complete) }, { threads })
+  const session: Session = await engine.createSession({ graph: complete }, { threads })
   const call = session.bind(feeds, names)
   const size = batch * sizeOf(sampleShape)
   const views = Object.fromEntries(

@@ -76,7 +76,7 @@ export async function startFromFile(
   }
   const norms = count(graph, 'BatchNormalization')
   const single = { ...graph, outputs: [graph.outputs[0]!] }
-  graph = unshared(single, await simplify(single, engine, { functions: model.functions }))
+  graph = unshared(single, await simplify(single, engine, model.functions))
   if (norms > 0) notes.push(normNote(norms, count(graph, 'BatchNormalization')))
   const weights = weightsOf(graph)
   if (weights.length === 0) throw withoutWeights(graph)

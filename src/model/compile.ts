@@ -8,7 +8,7 @@ import { gradientRules } from '../autodiff/rules/index.js'
 import { rulesWith, type Surrogates } from '../autodiff/surrogates.js'
 import { RobustlyError } from '../errors.js'
 import { GraphBuilder } from '../onnx/build.js'
-import { encodeModel, fitsOneMessage, type ModelFunction } from '../onnx/codec/index.js'
+import { fitsOneMessage, type ModelFunction } from '../onnx/codec/index.js'
 import type { Graph, Node, TypedGraph } from '../onnx/graph.js'
 import type { OperatorName } from '../onnx/operators.js'
 import { symbolicBatch, withBatch } from '../onnx/passes/batch.js'
@@ -132,7 +132,7 @@ export async function specialise(prepared: PreparedModel, engine: Engine, batch:
   const fixedBatch = withBatch(withBoundInput(prepared.graph, batch, inputs), batch, plan.inputShape)
   const output = fixedBatch.outputs[0]
   const placed = withInputPlan(fixedBatch, inputName, batch, plan)
-  const simple = await simplify({ ...placed, outputs: [output] }, engine, { functions: prepared.functions })
+  const simple = await simplify({ ...placed, outputs: [output] }, engine, prepared.functions)
   const graph = explicitPads(floatingPoint(await typed(simple, engine)))
   const separate = separateDraws(graph, batch)
   const retyped = separate === undefined ? undefined : await typed(separate, engine).catch(() => undefined)
@@ -239,7 +239,7 @@ export async function compileGraph(graph: TypedGraph, engine: Engine, options: G
   const features = sizeOf(dataShape) / batch
   const inputs = new Float32Array(batch * features)
   const data = { dtype: 'float32', shape: dataShape, data: inputs } as const
-  const forward = await engine.createSession({ bytes: encodeModel(graph) }, { threads })
+  const forward = await engine.createSession({ graph }, { threads })
   const [, second] = graph.inputs
   const bound = second && repeated(options.example!, batch)
   const given: [string, Tensor][] = [[dataName, data]]
@@ -250,7 +250,7 @@ export async function compileGraph(graph: TypedGraph, engine: Engine, options: G
   const shared = { batch, features, classes, inputs, bound, scores }
   if (names.length === 0) return Object.assign(scoresOnly(forward), shared)
 
-  const session = await engine.createSession({ bytes: encodeModel(attackGraph(graph, names, surrogates)) }, { threads })
+  const session = await engine.createSession({ graph: attackGraph(graph, names, surrogates) }, { threads })
   const label = new Float32Array(batch * classes)
   const direction = new Float32Array(batch * classes)
   const selector = new Float32Array(batch * names.length)

@@ -4,14 +4,21 @@
  */
 
 import type { DataType } from '../tensor/tensor.js'
-import type { Dim } from './graph.js'
+import type { ModelFunction } from './codec/index.js'
+import type { Dim, Graph } from './graph.js'
 
-/** A serialised model: bytes, or a path when the model has external data or is too large for bytes. */
-export type ModelSource = { readonly bytes: Uint8Array } | { readonly path: string }
+/** A graph, with the functions of its model. */
+export interface GraphSource {
+  readonly graph: Graph
+  readonly functions?: readonly ModelFunction[]
+}
+
+/** A model: in memory, or serialised as bytes or a file. */
+export type ModelSource = GraphSource | { readonly bytes: Uint8Array } | { readonly path: string }
 
 export interface GraphEngine {
   /** Constants folded, batch norms fused, shape subgraphs gone: the standard-operator graph that ONNX Runtime's 'basic' level writes. */
-  simplify(model: ModelSource): Promise<Uint8Array>
+  simplify(model: GraphSource): Promise<Graph>
   /** Element type and shape of every graph output, by the engine's own shape inference. 'other' for what is no tensor. */
   outputTypes(
     model: ModelSource,

@@ -2,7 +2,7 @@
  * The program's one intermediate representation: an immutable ONNX graph. Functions give new graphs; nothing is
  * changed in place. Names come from files and are data: keep them in Maps, never as object keys.
  */
-import type { DataType, Shape, Tensor } from '../tensor/tensor.js'
+import { arrays, type DataType, type Shape, sizeOf, type Tensor } from '../tensor/tensor.js'
 
 export interface Graph {
   readonly name: string
@@ -72,6 +72,11 @@ export function initializer(tensor: Tensor): Initializer {
 export interface ValueType {
   readonly dtype: DataType
   readonly shape: Shape
+}
+
+/** Bytes of a tensor's values; 0 for strings, which have no fixed size. */
+export function byteLength({ dtype, shape }: ValueType): number {
+  return dtype === 'string' ? 0 : sizeOf(shape) * arrays[dtype].BYTES_PER_ELEMENT
 }
 
 /** A graph of which the type and fixed shape of every value is known: what rules and builders work on. */

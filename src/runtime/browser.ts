@@ -6,7 +6,7 @@
  */
 import * as module from 'onnxruntime-web/wasm'
 import { RobustlyError } from '../errors.js'
-import { type Engine, engineOver, silence } from './ort-engine.js'
+import { type Engine, engineOver, inMemory, silence } from './ort-engine.js'
 
 export type { Engine, SessionOptions } from './ort-engine.js'
 export type { BoundRun, Session } from './session.js'
@@ -29,8 +29,8 @@ export async function loadBrowserEngine(options: BrowserOptions = {}): Promise<E
     kind: 'wasm',
     version: module.env.versions.web ?? module.env.versions.common,
     providers: ['cpu'],
-    resolve: async source => {
-      if ('bytes' in source) return { model: source.bytes }
+    open: async (source, use) => {
+      if (!('path' in source)) return use(inMemory(source))
       throw new RobustlyError('model-unreadable', 'a browser reads no paths: give the model as bytes')
     },
   })

@@ -2,12 +2,13 @@
  * Picks the engine in Node: onnxruntime-node where it is installed and loads, else onnxruntime-web, whose WebAssembly
  * gives the same answers some six times slower. No other folder imports ONNX Runtime.
  */
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import type { InferenceSession } from 'onnxruntime-web'
 import { RobustlyError } from '../errors.js'
 import { printable } from '../printable.js'
-import { type Engine, type EngineKind, engineOver, type OrtHost, silence } from './ort-engine.js'
+import { type Engine, type EngineKind, engineOver, inMemory, type OrtHost, silence } from './ort-engine.js'
+import { asFile, capture } from './scratch.js'
 
 export type { Engine, EngineKind, SessionOptions } from './ort-engine.js'
 export type { BoundRun, Session } from './session.js'
@@ -48,8 +49,12 @@ async function nativeHost(): Promise<OrtHost> {
     kind: 'native',
     version: module.env.versions.node ?? module.env.versions.common,
     providers: module.listSupportedBackends().flatMap(backend => (backend.bundled ? [backend.name] : [])),
-    resolve: async source => ({ model: 'path' in source ? source.path : source.bytes }),
-    capture: captureFile,
+    // Windows does not let a file go that is mapped into memory.
+    open: (source, use) =>
+      'graph' in source && process.platform !== 'win32'
+        ? asFile(source, use)
+        : use('path' in source ? source.path : inMemory(source)),
+    capture,
   }
 }
 
@@ -63,29 +68,17 @@ async function wasmHost(notice?: string): Promise<OrtHost> {
     version: module.env.versions.web ?? module.env.versions.common,
     ...(notice !== undefined && { notice }),
     providers: ['cpu'],
-    resolve: source => ('path' in source ? readForWasm(source.path) : Promise.resolve({ model: source.bytes })),
+    open: async (source, use) => ('path' in source ? use(...(await readForWasm(source.path))) : use(inMemory(source))),
   }
 }
 
 /** WebAssembly has no file system: external data is read here, after the checks of `readModelFile`, and passed along. */
-async function readForWasm(path: string): ReturnType<OrtHost['resolve']> {
+async function readForWasm(path: string): Promise<[Uint8Array, InferenceSession.SessionOptions?]> {
   const file = await readFile(path)
   const model = new Uint8Array(file.buffer, file.byteOffset, file.byteLength)
-  if (!file.includes('location')) return { model } // the key of every external tensor
+  if (!file.includes('location')) return [model] // the key of every external tensor
   const { readModelFile } = await import('./files.js')
   const { dataFiles } = await readModelFile(path)
   const read = async (name: string) => ({ path: name, data: new Uint8Array(await readFile(join(dirname(path), name))) })
-  return { model, options: { externalData: await Promise.all(dataFiles.map(read)) } }
-}
-
-/** A file in a folder of its own that nobody else can read, gone afterwards whatever happens. */
-async function captureFile(write: (path: string) => Promise<void>): Promise<Uint8Array> {
-  const folder = await mkdtemp(join(tmpdir(), 'robustly-engine-'))
-  try {
-    const path = join(folder, 'model.onnx')
-    await write(path)
-    return new Uint8Array(await readFile(path))
-  } finally {
-    await rm(folder, { recursive: true, force: true })
-  }
+  return [model, { externalData: await Promise.all(dataFiles.map(read)) }]
 }

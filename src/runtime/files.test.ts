@@ -76,6 +76,31 @@ function pointTo(location: string, offset = 0): string {
 
 const dataBytes = () => Buffer.from(weights.data.buffer)
 
+test('large tensors are read when they are wanted, and never from a file that changed', async () => {
+  const large = float32(
+    Float32Array.from({ length: 2 ** 19 }, (_, i) => i),
+    [2 ** 19],
+  )
+  const path = at('large.onnx')
+  const write = () => writeModelFile({ ...graph, initializers: new Map([['w', initializer(large)]]) }, path)
+  await write()
+  const { initializers } = (await readModelFile(path)).graph
+  const weight = initializers.get('w')!
+  expect(weight.load()).toEqual(large)
+  // Another file under the same name is none of its business, nor that there is none any more.
+  await write()
+  rmSync(path)
+  expect(weight.load()).toEqual(large)
+
+  await write()
+  const changed = (await readModelFile(path)).graph.initializers.get('w')!
+  truncateSync(path, 100)
+  expect(await failure((async () => changed.load())())).toMatchObject({
+    code: 'model-unreadable',
+    message: expect.stringContaining('changed while it was in use'),
+  })
+})
+
 describe('writing and reading', () => {
   test('a model in one file', async () => {
     await writeModelFile(graph, at('model.onnx'))

@@ -16,7 +16,6 @@ import {
   renameSync,
   rmSync,
   statSync,
-  writeSync,
 } from 'node:fs'
 import { basename, dirname, join, relative, sep } from 'node:path'
 import { RobustlyError } from '../errors.js'
@@ -28,11 +27,13 @@ import {
   encodeExternal,
   encodeModel,
   fitsOneMessage,
+  largeTensor,
   looksLike,
   type Model,
 } from '../onnx/codec/index.js'
 import type { Graph } from '../onnx/graph.js'
 import { printable } from '../printable.js'
+import { holdFile, type ReadPart, readExactly, writeAll } from './file-parts.js'
 
 export interface ModelFile extends Model {
   /** Name only, for reports. */
@@ -52,15 +53,16 @@ export interface ReadOptions {
 const messageLimit = 2 ** 31 - 1
 
 /**
- * Reads a model file. Tensors in external data are read from disk when they are loaded, never all at once.
+ * Reads a model file. Large tensors, and those in external data, are read from disk when they are loaded, never all at
+ * once; the file must not be changed meanwhile.
  * Throws RobustlyError: `model-unreadable`, `model-invalid`, `model-unsafe` or `model-unsupported`; see `decodeModel`.
  */
 export async function readModelFile(path: string, options: ReadOptions = {}): Promise<ModelFile> {
   const file = printable(basename(path))
-  const bytes = readWhole(path, file)
+  const { bytes, reread } = readWhole(path, file)
   const external = externalFiles(dirname(path), options)
   try {
-    const model = decodeModel(bytes, { external })
+    const model = decodeModel(bytes, { external, reread })
     const dataFiles = [...external.files.keys()].sort()
     const sha256 = await hashOf([path, ...dataFiles.map(name => external.files.get(name)!)])
     return { ...model, file, path, sha256, dataFiles }
@@ -100,7 +102,7 @@ export async function writeModelFile(
   }
 }
 
-function readWhole(path: string, file: string): Uint8Array {
+function readWhole(path: string, file: string): { readonly bytes: Uint8Array; readonly reread: ReadPart | undefined } {
   const fail = (reason: string, hint?: string, cause?: unknown) =>
     new RobustlyError('model-unreadable', `${printable(path)}: ${reason}`, {
       ...(hint !== undefined && { hint }),
@@ -122,16 +124,21 @@ function readWhole(path: string, file: string): Uint8Array {
     if (cause instanceof RobustlyError) throw cause
     throw fail(reasonOf(cause), undefined, cause)
   }
+  const unreadable = (cause: unknown) => fail(`${file} cannot be read: ${reasonOf(cause)}`, undefined, cause)
   try {
     const stat = fstatSync(fd)
     if (!stat.isFile()) throw fail('not a regular file')
     if (stat.size > messageLimit) throw tooLarge(fd, stat.size, fail)
-    return readExactly(fd, 0, stat.size)
+    const bytes = readExactly(fd, 0, stat.size)
+    if (stat.size < largeTensor) {
+      closeSync(fd)
+      return { bytes, reread: undefined }
+    }
+    const part = holdFile(fd)
+    return { bytes, reread: (offset, length) => orThrow(() => part(offset, length), unreadable) }
   } catch (cause) {
-    if (cause instanceof RobustlyError) throw cause
-    throw fail(`${file} cannot be read: ${reasonOf(cause)}`, undefined, cause)
-  } finally {
     closeSync(fd)
+    throw cause instanceof RobustlyError ? cause : unreadable(cause)
   }
 }
 
@@ -196,25 +203,22 @@ function contained(folder: string, location: string): string {
   return path
 }
 
-function readExactly(fd: number, offset: number, length: number): Uint8Array {
-  const bytes = new Uint8Array(length)
-  // One read takes at most 2 GB.
-  for (let at = 0; at < length; ) {
-    const got = readSync(fd, bytes, at, Math.min(length - at, 2 ** 30), offset + at)
-    if (got === 0) throw new Error('the file was cut off while it was read')
-    at += got
-  }
-  return bytes
+function attempt<T>(location: string, action: () => T): T {
+  return orThrow(
+    action,
+    cause =>
+      new RobustlyError('model-unreadable', `external data "${printable(location)}": ${reasonOf(cause)}`, {
+        hint: 'put the data files of the model beside it, under the names it was saved with',
+        cause,
+      }),
+  )
 }
 
-function attempt<T>(location: string, action: () => T): T {
+function orThrow<T>(action: () => T, errorOf: (cause: unknown) => RobustlyError): T {
   try {
     return action()
   } catch (cause) {
-    throw new RobustlyError('model-unreadable', `external data "${printable(location)}": ${reasonOf(cause)}`, {
-      hint: 'put the data files of the model beside it, under the names it was saved with',
-      cause,
-    })
+    throw errorOf(cause)
   }
 }
 
@@ -253,10 +257,6 @@ function writeAndSync(path: string, write: (fd: number) => void): void {
   } finally {
     closeSync(fd)
   }
-}
-
-function writeAll(fd: number, bytes: Uint8Array): void {
-  for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at, Math.min(bytes.length - at, 2 ** 30))
 }
 
 const reasons: Readonly<Record<string, string>> = {

@@ -1,8 +1,9 @@
 /** ONNX Runtime, native or WebAssembly, as the engine of this program. Portable: what needs a file system is passed in. */
 import type * as ort from 'onnxruntime-web'
 import { RobustlyError } from '../errors.js'
-import { decodeModel, encodeModel } from '../onnx/codec/index.js'
-import type { GraphEngine, ModelSource } from '../onnx/engine.js'
+import { encodeModel } from '../onnx/codec/index.js'
+import type { GraphEngine, GraphSource, ModelSource } from '../onnx/engine.js'
+import type { Graph } from '../onnx/graph.js'
 import { foldConstants } from '../onnx/passes/fold.js'
 import { printable } from '../printable.js'
 import { creationError } from './ort-errors.js'
@@ -37,26 +38,33 @@ export interface OrtHost {
   readonly version: string
   readonly notice?: string
   readonly providers: readonly string[]
-  /** Turns a source into what `InferenceSession.create` takes, with the options that go along. */
-  resolve(source: ModelSource): Promise<{ model: string | Uint8Array; options?: ort.InferenceSession.SessionOptions }>
+  /** Calls `use` with what `InferenceSession.create` takes for a source, and with the options that go along. */
+  open<T>(
+    source: ModelSource,
+    use: (model: string | Uint8Array, options?: ort.InferenceSession.SessionOptions) => Promise<T>,
+  ): Promise<T>
   /**
-   * Calls `write` with the path of a file that does not exist yet and gives back what was written there. Absent where
+   * Calls `write` with options under which a session writes its model down, and gives back what it wrote. Absent where
    * ONNX Runtime cannot write files; constants are then folded by a run, and nothing is fused.
    */
-  readonly capture?: (write: (path: string) => Promise<void>) => Promise<Uint8Array>
+  readonly capture?: (
+    source: GraphSource,
+    write: (options: ort.InferenceSession.SessionOptions) => Promise<void>,
+  ) => Promise<Graph>
 }
 
 export function engineOver(host: OrtHost): Engine {
   const open = async (source: ModelSource, options: ort.InferenceSession.SessionOptions) => {
     const label = sourceLabel(source)
     try {
-      const { model, options: more } = await host.resolve(source)
-      const all = { ...baseOptions(host.kind), ...more, ...options }
-      // The overloads of `create` are per type of source.
-      const inner = await (typeof model === 'string'
-        ? host.module.InferenceSession.create(model, all)
-        : host.module.InferenceSession.create(model, all))
-      return wrapSession(host.module, inner, label)
+      return await host.open(source, async (model, more) => {
+        const all = { ...baseOptions(host.kind), ...more, ...options }
+        // The overloads of `create` are per type of source.
+        const inner = await (typeof model === 'string'
+          ? host.module.InferenceSession.create(model, all)
+          : host.module.InferenceSession.create(model, all))
+        return wrapSession(host.module, inner, label)
+      })
     } catch (error) {
       throw error instanceof RobustlyError ? error : creationError(label, error)
     }
@@ -76,10 +84,9 @@ export function engineOver(host: OrtHost): Engine {
     },
     simplify: async source => {
       const { capture } = host
-      if (capture === undefined) return folded(bytesOf(await host.resolve(source)), open)
-      return capture(async path => {
-        const options = { graphOptimizationLevel: 'basic', optimizedModelFilePath: path, intraOpNumThreads: 1 } as const
-        await (await open(source, options)).release()
+      if (capture === undefined) return folded(source, open)
+      return capture(source, async options => {
+        await (await open(source, { ...options, graphOptimizationLevel: 'basic', intraOpNumThreads: 1 })).release()
       })
     },
     outputTypes: async source => {
@@ -90,19 +97,14 @@ export function engineOver(host: OrtHost): Engine {
   }
 }
 
-async function folded(
-  bytes: Uint8Array,
+function folded(
+  { graph, ...rest }: GraphSource,
   open: (source: ModelSource, options: ort.InferenceSession.SessionOptions) => Promise<Session>,
-): Promise<Uint8Array> {
-  const { graph, functions } = decodeModel(bytes)
-  const simple = await foldConstants(graph, async (part, feeds) => {
-    await using session = await open(
-      { bytes: encodeModel(part, { functions }) },
-      { graphOptimizationLevel: 'disabled' },
-    )
+): Promise<Graph> {
+  return foldConstants(graph, async (part, feeds) => {
+    await using session = await open({ graph: part, ...rest }, { graphOptimizationLevel: 'disabled' })
     return await session.run(feeds)
   })
-  return encodeModel(simple, { functions })
 }
 
 function baseOptions(kind: EngineKind): ort.InferenceSession.SessionOptions {
@@ -119,9 +121,9 @@ export function silence(module: typeof ort): void {
   module.env.logLevel = 'fatal'
 }
 
-function bytesOf({ model }: { model: string | Uint8Array }): Uint8Array {
-  if (typeof model !== 'string') return model
-  throw new RobustlyError('internal', 'the model was expected as bytes')
+/** A source that is no file, as bytes. */
+export function inMemory(source: Exclude<ModelSource, { readonly path: string }>): Uint8Array {
+  return 'bytes' in source ? source.bytes : encodeModel(source.graph, { functions: source.functions ?? [] })
 }
 
 function sourceLabel(source: ModelSource): string {

@@ -23,6 +23,11 @@ const creation: readonly Pattern[] = [
     hint: 'Give the path of a readable .onnx file.',
   },
   {
+    test: /ENOSPC|no space left/i,
+    code: 'output-unwritable',
+    hint: 'Models pass through the folder for temporary files: make room there, or name another one in TMPDIR.',
+  },
+  {
     test: /unsupported data type: 16/i,
     code: 'model-unsupported',
     hint: 'bfloat16 inputs and outputs cannot be used from JavaScript: convert the model to float32 or float16.',

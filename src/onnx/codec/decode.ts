@@ -17,10 +17,9 @@ import {
 } from '../generated/onnx-ml_pb.js'
 import { type Attribute, type Graph, type Initializer, initializer, type Node, type ValueInfo } from '../graph.js'
 import { readAttribute, typeOf } from './attributes.js'
-import type { ExternalReader } from './external.js'
 import { looksLike } from './sniff.js'
 import { type Consumer, describe, sorted } from './sort.js'
-import { readTensor } from './tensors.js'
+import { readTensor, type TensorSources } from './tensors.js'
 import { readValueInfo } from './types.js'
 
 /** The newest versions that ONNX Runtime 1.30 runs. */
@@ -45,10 +44,11 @@ export interface ModelFunction {
   readonly opaque: unknown
 }
 
-export interface DecodeOptions {
-  /** Reads tensors that lie in other files; without it, a model that has any is refused. */
-  readonly external?: ExternalReader | undefined
-}
+/**
+ * `external` reads tensors that lie in other files; without it, a model that has any is refused. `reread` reads from the
+ * start of `bytes`, which must then be a buffer of their own.
+ */
+export type DecodeOptions = TensorSources
 
 /**
  * Reads a model from bytes, which must not be changed afterwards: tensors are read from them when loaded.
@@ -75,7 +75,7 @@ function decode(bytes: Uint8Array, options: DecodeOptions): Model {
   checkVersions(proto)
   if (proto.graph === undefined) throw notOnnx('it holds no graph', looksLike(bytes))
   const opsets = new Map(proto.opsetImport.map(entry => [domainOf(entry.domain), Number(entry.version)]))
-  const { graph } = readGraph(proto.graph, { opsets, external: options.external, nested: false })
+  const { graph } = readGraph(proto.graph, { opsets, sources: options, nested: false })
   if (graph.inputs.length === 0) throw invalid(`the graph "${graph.name}" has no inputs: there is nothing to attack`)
   if (graph.outputs.length === 0) throw invalid(`the graph "${graph.name}" has no outputs`)
   if (proto.graph.node.length === 0) throw invalid(`the graph "${graph.name}" has no nodes`)
@@ -90,7 +90,7 @@ function decode(bytes: Uint8Array, options: DecodeOptions): Model {
 
 interface Context {
   readonly opsets: ReadonlyMap<string, number>
-  readonly external: ExternalReader | undefined
+  readonly sources: TensorSources
   /** A subgraph may use values of the graphs around it. */
   readonly nested: boolean
 }
@@ -156,7 +156,7 @@ function readGraph(proto: GraphProto, context: Context): { graph: Graph; free: R
   const initializers = new Map<string, Initializer>()
   for (const tensor of proto.initializer) {
     if (initializers.has(tensor.name)) throw invalid(`the initializer "${tensor.name}" is defined twice`)
-    initializers.set(tensor.name, readTensor(tensor, `initializer "${tensor.name}"`, context.external))
+    initializers.set(tensor.name, readTensor(tensor, `initializer "${tensor.name}"`, context.sources))
   }
   const inputs = proto.input.filter(input => !initializers.has(input.name)).map(readValueInfo)
   const given = new Set([...initializers.keys(), ...inputs.map(input => input.name)])
@@ -164,7 +164,7 @@ function readGraph(proto: GraphProto, context: Context): { graph: Graph; free: R
     throw invalid(`two inputs of graph "${proto.name}" share a name`)
   const consumers: Consumer[] = []
   for (const node of proto.node) {
-    const constant = readConstant(node, context.external)
+    const constant = readConstant(node, context.sources)
     if (constant === undefined) {
       consumers.push(readNode(node, context))
     } else {
@@ -199,7 +199,7 @@ function readNode(proto: NodeProto, context: Context): Consumer {
   const captured = new Set<string>()
   const readers = {
     tensor: (tensor: NonNullable<AttributeProto['t']>) =>
-      readTensor(tensor, `a tensor of ${describe(nodeName(proto))}`, context.external),
+      readTensor(tensor, `a tensor of ${describe(nodeName(proto))}`, context.sources),
     graph: (inner: GraphProto) => {
       const { graph, free } = readGraph(inner, { ...context, nested: true })
       for (const name of free) captured.add(name)
@@ -228,11 +228,11 @@ function nodeName(proto: NodeProto): { name: string; op: string } {
 }
 
 /** The value of a `Constant` node; undefined for other nodes and for constants that are kept as nodes (sparse, in functions). */
-function readConstant(proto: NodeProto, external: ExternalReader | undefined): Initializer | undefined {
+function readConstant(proto: NodeProto, sources: TensorSources): Initializer | undefined {
   if (proto.opType !== 'Constant' || domainOf(proto.domain) !== '' || proto.output.length !== 1) return undefined
   const value = proto.attribute.find(attribute => attribute.name.startsWith('value') && attribute.refAttrName === '')
   if (value === undefined) return undefined
-  if (value.t !== undefined) return readTensor(value.t, `the constant "${proto.output[0]}"`, external)
+  if (value.t !== undefined) return readTensor(value.t, `the constant "${proto.output[0]}"`, sources)
   const tensor = listedConstant(value)
   return tensor === undefined ? undefined : initializer(tensor)
 }

@@ -1,7 +1,7 @@
 /** A graph to ONNX bytes, in one message or with its large tensors in a second file. */
 import { create, toBinary } from '@bufbuild/protobuf'
 import { RobustlyError } from '../../errors.js'
-import { arrays, sizeOf, type Tensor } from '../../tensor/tensor.js'
+import type { Tensor } from '../../tensor/tensor.js'
 import {
   type FunctionProto,
   type GraphProto,
@@ -11,7 +11,7 @@ import {
   type TensorProto,
   TensorProtoSchema,
 } from '../generated/onnx-ml_pb.js'
-import type { Graph, Initializer, Node } from '../graph.js'
+import { byteLength, type Graph, type Initializer, type Node } from '../graph.js'
 import { writeAttribute } from './attributes.js'
 import type { ModelFunction } from './decode.js'
 import { rawBytes, writeExternalTensor, writeHead, writeTensor } from './tensors.js'
@@ -50,8 +50,7 @@ export function encodeModel(graph: Graph, options: EncodeOptions = {}): Uint8Arr
     if (constant.dtype === 'string') return whole(writeTensor(name, constant.load()))
     const { dtype, shape } = constant
     const head = toBinary(TensorProtoSchema, writeHead(name, dtype, shape))
-    const bytes = sizeOf(shape) * arrays[dtype].BYTES_PER_ELEMENT
-    return { head, bytes, load: () => rawBytes(constant.load() as NumericTensor) }
+    return { head, bytes: byteLength(constant), load: () => rawBytes(constant.load() as NumericTensor) }
   })
 }
 
@@ -209,9 +208,5 @@ function writeNode(node: Node): GraphProto['node'][number] {
 }
 
 function tensorBytes(graph: Graph): number {
-  let bytes = 0
-  for (const { dtype, shape } of graph.initializers.values()) {
-    if (dtype !== 'string') bytes += sizeOf(shape) * arrays[dtype].BYTES_PER_ELEMENT
-  }
-  return bytes
+  return [...graph.initializers.values()].reduce((bytes, constant) => bytes + byteLength(constant), 0)
 }

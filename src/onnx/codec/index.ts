@@ -10,3 +10,4 @@ export {
 export { type EncodeOptions, type ExternalSink, encodeExternal, encodeModel, fitsOneMessage } from './encode.js'
 export { checkLocation, type ExternalReader } from './external.js'
 export { looksLike } from './sniff.js'
+export { largeTensor } from './tensors.js'

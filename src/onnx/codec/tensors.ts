@@ -12,6 +12,16 @@ import { elementTypes } from '../operators.js'
 import { checkLocation, type ExternalReader } from './external.js'
 import { dataTypeOf, elementTypeText } from './types.js'
 
+/** Tensors of so many bytes are worth a file of their own, or a second look into the file they come from. */
+export const largeTensor = 2 ** 20
+
+/** Where the bytes of tensors are, besides the message. */
+export interface TensorSources {
+  readonly external?: ExternalReader | undefined
+  /** Reads the bytes of the model once more; with it, large tensors do not keep the message in memory. */
+  readonly reread?: ((offset: number, length: number) => Uint8Array) | undefined
+}
+
 type NumericType = Exclude<DataType, 'string'>
 type ListField = 'floatData' | 'int32Data' | 'int64Data' | 'doubleData' | 'uint64Data' | 'stringData'
 
@@ -38,7 +48,7 @@ const listFields: Readonly<Record<DataType, ListField>> = {
  * Throws `model-invalid` (sizes that do not fit), `model-unsupported` (element types that nothing here computes with),
  * `model-unsafe` and `model-unreadable` (external data).
  */
-export function readTensor(proto: TensorProto, what: string, external?: ExternalReader): Initializer {
+export function readTensor(proto: TensorProto, what: string, { external, reread }: TensorSources = {}): Initializer {
   const dtype = dataTypeOf(proto.dataType)
   if (dtype === undefined) {
     throw new RobustlyError(
@@ -59,7 +69,12 @@ export function readTensor(proto: TensorProto, what: string, external?: External
   }
   const bytes = count * BigInt(arrays[dtype].BYTES_PER_ELEMENT)
   refuseUnless(BigInt(proto.rawData.length) === bytes, what, shape, dtype, `${bytes} bytes`, `${proto.rawData.length}`)
-  return { dtype, shape, load: () => rawTensor(new Uint8Array(proto.rawData), dtype, shape) }
+  const { rawData } = proto
+  if (reread === undefined) return { dtype, shape, load: () => rawTensor(new Uint8Array(rawData), dtype, shape) }
+  const { byteOffset, length: size } = rawData
+  if (size >= largeTensor) return { dtype, shape, load: () => rawTensor(reread(byteOffset, size), dtype, shape) }
+  const own = rawData.slice()
+  return { dtype, shape, load: () => rawTensor(new Uint8Array(own), dtype, shape) }
 }
 
 /** A tensor as a protobuf message, its values as raw data (strings as strings). Throws when a string is not Unicode. */

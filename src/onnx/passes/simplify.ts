@@ -1,7 +1,7 @@
 /** What the inference engine itself does to graphs: constant folding and shape inference. */
 import { RobustlyError } from '../../errors.js'
 import { type Shape, sizeOf } from '../../tensor/tensor.js'
-import { decodeModel, type EncodeOptions, encodeModel } from '../codec/index.js'
+import type { ModelFunction } from '../codec/index.js'
 import type { GraphEngine } from '../engine.js'
 import type { Dim, Graph, TypedGraph, ValueInfo, ValueType } from '../graph.js'
 import { canonical } from './canonical.js'
@@ -11,25 +11,28 @@ import { scanInputs, unroll } from './unroll.js'
 /**
  * The same function with constants folded, batch norms fused, shape subgraphs and decided control flow gone, at the canonical opset. Give it a
  * graph with fixed shapes (`withBatch`), for the less is symbolic the more can be folded.
- * `options.functions` are the model's own functions, which the engine expands.
+ * `functions` are the model's own functions, which the engine expands.
  */
-export async function simplify(graph: Graph, engine: GraphEngine, options: EncodeOptions = {}): Promise<Graph> {
-  let simple = await folded(graph, engine, options)
+export async function simplify(
+  graph: Graph,
+  engine: GraphEngine,
+  functions: readonly ModelFunction[] = [],
+): Promise<Graph> {
+  let simple = await folded(graph, engine, functions)
   // What is folded decides how often loops run, and the other way round for loops within loops.
   for (let depth = 0; depth < deepestLoops; depth++) {
     const shapes = await shapesOf(simple, scanInputs(simple), engine)
     const unrolled = withoutSequences(unroll(simple, name => shapes.get(name)))
     if (unrolled === simple) break
-    simple = await folded(unrolled, engine, options)
+    simple = await folded(unrolled, engine, functions)
   }
   return simple
 }
 
 const deepestLoops = 4
 
-async function folded(graph: Graph, engine: GraphEngine, options: EncodeOptions): Promise<Graph> {
-  const bytes = await engine.simplify({ bytes: encodeModel(graph, options) })
-  const simple = canonical(decodeModel(bytes).graph).graph
+async function folded(graph: Graph, engine: GraphEngine, functions: readonly ModelFunction[]): Promise<Graph> {
+  const simple = canonical(await engine.simplify({ graph, functions })).graph
   return { ...simple, name: graph.name, inputs: graph.inputs, outputs: graph.outputs, valueInfo: new Map() }
 }
 
@@ -39,7 +42,7 @@ async function shapesOf(graph: Graph, names: readonly string[], engine: GraphEng
   if (names.length === 0) return shapes
   const asked = [...new Set(names)].filter(name => !graph.outputs.some(output => output.name === name))
   const outputs = asked.map((name): ValueInfo => ({ name, dtype: 'other', typeText: 'unknown', shape: undefined }))
-  const known = await engine.outputTypes({ bytes: encodeModel({ ...graph, outputs: [...graph.outputs, ...outputs] }) })
+  const known = await engine.outputTypes({ graph: { ...graph, outputs: [...graph.outputs, ...outputs] } })
   for (const name of names) {
     const shape = known.get(name)?.shape
     if (shape?.every(dim => typeof dim === 'number')) shapes.set(name, shape as Shape)
@@ -63,7 +66,7 @@ export async function typed(graph: Graph, engine: GraphEngine): Promise<TypedGra
     more.push({ name, dtype: 'other', typeText: 'unknown', shape: undefined })
   }
   const known = await engine.outputTypes({
-    bytes: encodeModel(withoutWeights({ ...graph, outputs: [...graph.outputs, ...more] })),
+    graph: withoutWeights({ ...graph, outputs: [...graph.outputs, ...more] }),
   })
   for (const [name, type] of known) if (!types.has(name)) types.set(name, fixed(name, type))
   return { ...graph, types }
