@@ -20,7 +20,7 @@ export function checkLabels(labels: ArrayLike<number>, classes: number, firstRow
 }
 
 function labelHint(label: number, classes: number): string {
-  if (label === classes) return 'labels seem to count from 1: subtract 1'
+  if (label === classes) return 'labels seem to count from 1: subtract 1, or add :relabel=-1 behind the path'
   if (label < 0) return 'leave out the samples without a label'
   return 'check that the data set and the model belong together'
 }

@@ -98,9 +98,13 @@ describe('preflight', () => {
   })
 
   it.each([
-    ['plus 1', (label: number) => label + 1, /plus 1 .* save y \+ 1/],
-    ['minus 1', (label: number) => label - 1, /labels count from 1; save y - 1/],
-    ['by a permutation', (label: number) => [2, 0, 1, 3][label]!, /another order: .*0 as 2, 1 as 0, 2 as 1/],
+    ['plus 1', (label: number) => label + 1, /plus 1 .* save y \+ 1, or add :relabel=\+1 behind/],
+    ['minus 1', (label: number) => label - 1, /labels count from 1; save y - 1, or add :relabel=-1 behind/],
+    [
+      'by a permutation',
+      (label: number) => [2, 0, 1, 3][label]!,
+      /another order: .*0 as 2, 1 as 0, 2 as 1 .*; add :relabel=2\/0\/1\/3 behind/,
+    ],
     ['not at all', (label: number) => label, undefined],
     ['all as one', () => 2, undefined],
   ])('tells labels apart: %s', (_, map, expected) => {

@@ -175,7 +175,8 @@ export function labelOrder(said: readonly number[], labels: Int32Array, classes:
   for (const by of [1, -1]) {
     if (shifted(by) < dominant * count || shifted(0) > 0.5 * shifted(by)) continue
     const why = by === 1 ? `the model's class 0 is another one (of ${classes})` : 'the labels count from 1'
-    return `the model says the label ${by === 1 ? 'plus' : 'minus'} 1 on ${shifted(by)} of ${count} samples: ${why}; save y ${by === 1 ? '+' : '-'} 1`
+    const sign = by === 1 ? '+' : '-'
+    return `the model says the label ${by === 1 ? 'plus' : 'minus'} 1 on ${shifted(by)} of ${count} samples: ${why}; save y ${sign} 1, or add ${behind(`relabel=${sign}1`)}`
   }
   const votes = new Map<number, Map<number, number>>()
   said.forEach((prediction, i) => {
@@ -191,8 +192,16 @@ export function labelOrder(said: readonly number[], labels: Int32Array, classes:
   if (!isPermutation || pairs.length < 2 || agreed < dominant * count || shifted(0) > 0.5 * agreed) return undefined
   const moved = pairs.filter(({ label, to }) => label !== to).sort((a, b) => a.label - b.label)
   const shown = moved.slice(0, 8).map(({ label, to }) => `${label} as ${to}`)
-  return `the classes are in another order: the model knows label ${shown.join(', ')}${moved.length > 8 ? ', …' : ''} (${agreed} of ${count} samples)`
+  const moves = `the classes are in another order: the model knows label ${shown.join(', ')}${moved.length > 8 ? ', …' : ''} (${agreed} of ${count} samples)`
+  const order = pairs.toSorted((a, b) => a.label - b.label)
+  const complete = order.every(({ label }, at) => label === at) && order.length <= mostNamed
+  return complete ? `${moves}; add ${behind(`relabel=${order.map(({ to }) => to).join('/')}`)}` : moves
 }
+
+/** Longer lists are no help on a screen. */
+const mostNamed = 50
+
+const behind = (said: string) => `:${said} behind the path of the data`
 
 /** What was found, a sentence each; empty when nothing is wrong. */
 export function findingsInWords({ count, correct, better, labels }: DataFindings): string[] {
