@@ -4,8 +4,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { compileGraph, mlpGraph } from '../../test/support/models.js'
 import { labelOf } from '../model/batch-model.js'
 import type { CompiledModel } from '../model/compile.js'
+import { randomStream } from '../random.js'
 import { norms, type ThreatModel } from '../threat/threat.js'
-import type { Sample } from './attack.js'
+import type { Query, Sample } from './attack.js'
 import { applyMap, blur, imageLayout, resizedInto, transposeMap } from './image.js'
 import { attacks } from './index.js'
 import { gaussian } from './momentum-images.js'
@@ -74,6 +75,20 @@ describe('without what makes it special, each is the attack it grew out of', () 
     expect((await proposals('si-ni-fgsm', { steps: 3, copies: 4 })).asked).toBe(6 * 3 * 4)
     expect((await proposals('vmi-fgsm', { steps: 3, neighbours: 7 })).asked).toBe(6 * 3 * 8)
   })
+})
+
+test.each(['Linf', 'L2', 'L1'] as const)('Nesterov looks as far ahead as a step goes in %s', norm => {
+  const within: ThreatModel = { ...threat, norm: norms[norm] }
+  const attack = attacks.get('ni-fgsm')!
+  const input = new Float32Array(features).fill(0.5)
+  const sample: Sample = { index: 0, input, label: 0, shape, classes: 4 }
+  const search = attack.search(sample, within, attack.options.parse({ steps: 2 }), () => randomStream(0, 0, ''))
+  const gradient = Float32Array.from({ length: features }, (_, i) => (i % 2 === 0 ? 3 : -3))
+  expect((search.next([]).value as Query<'gradients'>).points[0]).toEqual(input)
+  const [ahead] = (search.next([{ gradient }]).value as Query<'gradients'>).points
+  const step = input.slice()
+  within.norm.step(input, gradient, threat.epsilon / 2, step)
+  expect(within.norm.distance(ahead!, step)).toBeCloseTo(threat.epsilon / 2, 5)
 })
 
 const layouts = fc.constantFrom([2, 5, 6], [5, 6, 3], [7, 4], [1, 4, 9]).map(imageLayout)

@@ -87,7 +87,10 @@ export const vmiFgsm = defineAttack({
     gatherMomentum(sample, threat, options, varianceTuned(sample, threat, options, random(0))),
 })
 
-/** With `nesterov` the gradient is taken at x + size mu g: where the momentum alone would lead, in or out of the region. */
+/**
+ * With `nesterov` the gradient is taken at x + size mu g: where the momentum alone would lead, in or out of the region. Gradients whose
+ * features are all as large look as far ahead as a step goes, in each norm: Linf has that by the division above.
+ */
 export function* gatherMomentum(
   sample: Sample,
   threat: ThreatModel,
@@ -100,8 +103,14 @@ export function* gatherMomentum(
   const point = sample.input.slice()
   const ahead = point.slice()
   const momentum = new Float32Array(point.length)
+  const lead =
+    (size * decay) /
+    threat.norm.distance(
+      ahead.map(() => 1),
+      ahead.map(() => 0),
+    )
   for (let step = 0; step < steps; step++) {
-    if (nesterov) for (let i = 0; i < point.length; i++) ahead[i] = point[i] + size * decay * momentum[i]
+    if (nesterov) for (let i = 0; i < point.length; i++) ahead[i] = point[i] + lead * momentum[i]
     const gradient = yield* gradientAt(nesterov ? ahead : point)
     const mean = Math.max(lengths.L1(gradient) / point.length, 1e-30)
     for (let i = 0; i < point.length; i++) momentum[i] = decay * momentum[i] + gradient[i] / mean
