@@ -27,7 +27,7 @@ export function outcomeLines(outcomes: readonly Outcome[], environment: Environm
   const column = hasUnicode(environment) ? 0 : 1
   const lines = outcomes.map(outcome => {
     const [sign, code] = [signs[outcome.status][column]!, signs[outcome.status][2]]
-    const width = Math.max(40, environment.stdout.columns ?? Number.POSITIVE_INFINITY) - 4
+    const width = Math.max(20, environment.stdout.columns ?? Number.POSITIVE_INFINITY) - 4
     const text = Number.isFinite(width) ? wrapped(outcomeText(outcome), width).join('\n    ') : outcomeText(outcome)
     return `  ${color ? `\u001b[${code}m${sign}\u001b[0m` : sign} ${text}\n`
   })

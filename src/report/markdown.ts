@@ -1,5 +1,7 @@
 /** The result as Markdown, for pull requests and summaries. */
+
 import { printable } from '../printable.js'
+import { constraintsText } from './constraints.js'
 import type { Outcome, Status } from './gate/decide.js'
 import { intervalText, measuredText, outcomeText, statusWords } from './gate/words.js'
 import type { Result } from './schema.js'
@@ -11,6 +13,7 @@ export const marker = '<!-- robustly:result -->'
 export function renderMarkdown(result: Result, outcomes: readonly Outcome[] = []): string {
   const { model, data, threat, accuracy } = result
   const box = threat.box === null ? 'no box' : `box [${threat.box[0]}, ${threat.box[1]}]`
+  const limits = [box, constraintsText(threat)].filter(text => text !== undefined).join('; ')
   const rates = (['standard', 'robust', 'certified'] as const).flatMap(name => {
     const rate = accuracy[name]
     if (rate === null) return []
@@ -28,7 +31,7 @@ export function renderMarkdown(result: Result, outcomes: readonly Outcome[] = []
     marker,
     `## Robustness of ${escaped(model.file)}`,
     '',
-    `${escaped(data.file)}, samples ${data.range[0]} to ${data.range[1] - 1}; ${threat.norm}, epsilon ${escaped(threat.epsilon)}, ${box}; seed ${result.seed}; robustly ${escaped(result.tool.version)}`,
+    `${escaped(data.file)}, samples ${data.range[0]} to ${data.range[1] - 1}; ${threat.norm}, epsilon ${escaped(threat.epsilon)}, ${limits}; seed ${result.seed}; robustly ${escaped(result.tool.version)}`,
     '',
     ...requirementLines(outcomes),
     '| accuracy | value | 95 % interval | samples |',

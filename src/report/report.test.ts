@@ -98,6 +98,8 @@ const distances: Result['distances'] = {
   withoutDistance: 1234,
 }
 
+const constraints = { immutable: 2, integer: 1, monotone: 0, bounded: 0, oneHot: 3, relations: 0 }
+
 test('distances, in every format', () => {
   const measured = { ...result, distances }
   const text = renderTerminal(measured, { width: 80, unicode: true, color: false })
@@ -129,6 +131,16 @@ test.each([40, 50, 60, 75, 80, 100, 200])('no line is wider than a terminal of %
   for (const line of show(width).split('\n')) expect(line.length).toBeLessThanOrEqual(width)
   expect(show(width)).toContain('86.58 %')
   expect(show(width)).toContain('1,192')
+})
+
+test.each([20, 24, 33, 39])('a terminal of %i columns gets a line for each attack, in full', width => {
+  const measured = { ...result, distances, threat: { ...result.threat, constraints } }
+  const text = renderTerminal(measured, { width, unicode: true, color: false })
+  for (const line of text.split('\n')) expect(line.length).toBeLessThanOrEqual(width)
+  const words = text.replaceAll(/\s+/g, ' ')
+  expect(words).toContain(' apgd-ce: 1,192 broken, 8,658 left apgd-dlr: 0 broken, 8,658 left ')
+  expect(words).toContain(' Robust accuracy 86.58 % [85.9 – 87.2 %] at 95 % ')
+  expect(words).toContain(' 2 features that may not change, 1 feature that stays whole, 3 one-hot groups,')
 })
 
 test('plain ASCII without colour; the same words with it', () => {

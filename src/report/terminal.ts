@@ -1,15 +1,19 @@
 /** The closing table for people: as wide as the terminal allows, in colour or not, in Unicode or plain ASCII. */
 import { printable } from '../printable.js'
+import { constraintsText } from './constraints.js'
 import type { Result } from './schema.js'
 
 export interface TerminalOptions {
-  /** Columns; at least 40 are used. */
+  /** Columns; at least 20 are used. */
   readonly width: number
   readonly color: boolean
   readonly unicode: boolean
   /** Path of the run folder and the command that replays it. */
   readonly run?: { readonly folder: string; readonly replay: string } | undefined
 }
+
+/** Below so many columns nothing stands side by side. */
+const narrowest = 40
 
 interface Style extends TerminalOptions {
   readonly bold: (text: string) => string
@@ -40,7 +44,7 @@ export function renderTerminal(result: Result, options: TerminalOptions): string
 }
 
 function styleOf(options: TerminalOptions): Style {
-  const width = Math.max(40, Math.min(options.width, 100))
+  const width = Math.max(20, Math.min(options.width, 100))
   const paint = (code: string) => (text: string) => (options.color ? `\u001b[${code}m${text}\u001b[0m` : text)
   const { unicode } = options
   return {
@@ -69,6 +73,8 @@ function header(result: Result, style: Style): string[] {
       ? []
       : [`${grouped(result.endpoint.requests)} requests`, `${grouped(result.endpoint.rows)} rows`]
   const mode = result.mode === 'individual' ? [`each attack on every sample`] : []
+  const kept = constraintsText(threat)
+  const constraints = kept === undefined ? [] : [kept]
   const gradients = (result.surrogates ?? []).map(({ file }) => `gradients of ${file}`)
   const rows: [string, string[]][] = [
     [
@@ -87,6 +93,7 @@ function header(result: Result, style: Style): string[] {
       [
         `${threat.norm} ${style.epsilon} = ${threat.epsilon}`,
         box,
+        ...constraints,
         attack,
         ...mode,
         ...gradients,
@@ -96,6 +103,7 @@ function header(result: Result, style: Style): string[] {
   ]
   return rows.flatMap(([name, parts]) => {
     const [first, ...others] = parts.map(part => printable(part))
+    if (style.width < narrowest) return titled(name, [first!, ...others].join(', '), style)
     const lines = flow([first!, ...others], style.width - 11, style.unicode ? ' · ' : ', ')
     return lines.map((line, at) => {
       const text = at === 0 ? style.bold(line.slice(0, first!.length)) + line.slice(first!.length) : line
@@ -112,8 +120,20 @@ interface Column {
   readonly paint?: ((text: string) => string) | undefined
 }
 
+/** A title, and what belongs to it indented below. */
+function titled(title: string, text: string, style: Style): string[] {
+  return [`  ${title}`, ...wrapped(text, style.width - 4).map(line => style.dim(`    ${line}`))]
+}
+
 function attackTable(result: Result, style: Style): string[] {
   const { count } = result.data
+  if (style.width < narrowest) {
+    return result.attacks.flatMap(({ name, broken, robustAfter }) =>
+      wrapped(`${printable(name, 24)}: ${grouped(broken)} broken, ${grouped(robustAfter)} left`, style.width - 2).map(
+        line => `  ${line}`,
+      ),
+    )
+  }
   const columns: Column[] = [
     { title: 'Attack', cell: attack => printable(attack.name, 24), spare: 0, paint: style.bold },
     { title: 'Attempted', cell: attack => grouped(attack.attempted), spare: 2 },
@@ -174,6 +194,11 @@ function accuracies(result: Result, style: Style): string[] {
     const range = `${percent(interval[0], 1, false)} ${style.dash} ${percent(interval[1], 1)}`
     return { value, main, range: `[${range}]`, counts: `${grouped(correct)} of ${grouped(count)}` }
   })
+  if (style.width < narrowest) {
+    return rows.flatMap(([name], at) =>
+      titled(name, `${percent(rows[at]![1].value, 2)} ${texts[at]!.range} at 95 %`, style),
+    )
+  }
   const longest = (which: 'range' | 'counts') => Math.max(...texts.map(text => text[which].length))
   const narrow = style.width < mainWidth + longest('range') + 2
   if (narrow) return texts.flatMap(({ main, range }) => [main, style.dim(`    ${range} at 95 %`)])
@@ -204,10 +229,11 @@ function distanceLines({ distances }: Result, style: Style): string[] {
           return `${printable(name, 24)} ${text(own)} (optimality ${optimality})`
         })
   const narrow = style.width < 60
+  const separator = style.unicode ? ' · ' : ', '
   const block = (title: string, words: readonly string[]) => {
     if (words.length === 0) return []
-    const lines = wrapped(words.join(style.unicode ? ' · ' : ', '), style.width - (narrow ? 4 : 21))
-    if (narrow) return [`  ${title}`, ...lines.map(line => style.dim(`    ${line}`))]
+    if (narrow) return titled(title, words.join(separator), style)
+    const lines = wrapped(words.join(separator), style.width - 21)
     return lines.map((line, at) => `  ${(at === 0 ? title : '').padEnd(17)}  ${style.dim(line)}`)
   }
   return [
@@ -245,6 +271,7 @@ function footer(result: Result, style: Style): string[] {
   }
   if (style.run !== undefined) {
     if (lines.length > 0) lines.push('')
+    // Never broken: they are there to be copied.
     lines.push(`  ${style.dim('Run   ')}  ${printable(style.run.folder, 1000)}`)
     lines.push(`  ${style.dim('Replay')}  ${printable(style.run.replay, 2000)}`)
   }

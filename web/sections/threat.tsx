@@ -1,4 +1,5 @@
 /** What the adversary was allowed, in plain language. */
+import { constraintsText } from '../../src/report/constraints.js'
 import type { Run } from '../data/report.js'
 import { accessOf, attackers, epsilonText, grouped, normWords, significant } from '../data/words.js'
 import { EachRun } from '../parts/runs.js'
@@ -14,6 +15,7 @@ export const threat: Section = {
 function Card({ run }: { readonly run: Run }) {
   const { result, attacks, noun } = run
   const { threat, surrogates, suite, draws } = result
+  const kept = constraintsText(threat)
   const part = noun === 'image' ? 'pixel value' : 'feature'
   const steps =
     noun === 'image' && threat.norm === 'Linf' && threat.box !== null
@@ -27,8 +29,11 @@ function Card({ run }: { readonly run: Run }) {
       <dd>
         The adversary {normWords[threat.norm](epsilonText(run), part)} ({threat.norm}).{steps}{' '}
         {threat.box === null
-          ? 'Values have no limits besides.'
+          ? kept === undefined
+            ? 'Values have no limits besides.'
+            : ''
           : `Values stay between ${significant(threat.box[0])} and ${significant(threat.box[1])}.`}
+        {kept !== undefined && ` Every change keeps the constraints of the features: ${kept}.`}
       </dd>
       <dt>Knowledge</dt>
       <dd>
