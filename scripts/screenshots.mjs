@@ -1,5 +1,6 @@
-// Pictures of a report: light, dark, on a phone, on paper. `node scripts/screenshots.mjs report.html out/name` writes
-// out/name-light.png and so on, with the Chromium of CHROMIUM_PATH or the one on the path.
+// Pictures of a report: light, dark, on a phone, on paper, each also of its first adversarial example in detail.
+// `node scripts/screenshots.mjs report.html out/name` writes out/name-light.png and so on, with the Chromium of CHROMIUM_PATH
+// or the one on the path.
 import { existsSync } from 'node:fs'
 import { delimiter, join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -25,6 +26,15 @@ for (const [name, options] of Object.entries(views)) {
   await page.screenshot({ path: `${out}-${name}-top.png` })
   await page.screenshot({ path: `${out}-${name}.png`, fullPage: true })
   if (name === 'light') await page.pdf({ path: `${out}-paper.pdf`, format: 'A4' })
+  const first = page.locator('#gallery .card button').first()
+  if ((await first.count()) > 0) {
+    await first.click()
+    const detail = page.locator('dialog')
+    // As tall as its content, which scrolls in a window of this size.
+    const height = await detail.evaluate(dialog => dialog.scrollHeight)
+    await page.setViewportSize({ width: options.viewport.width, height: height + 60 })
+    await page.screenshot({ path: `${out}-${name}-detail.png` })
+  }
   await page.close()
 }
 await browser.close()

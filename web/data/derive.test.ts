@@ -9,6 +9,7 @@ import {
   classCounts,
   confusion,
   fateOf,
+  gradientsToBreak,
   median,
   paired,
   queriesToBreak,
@@ -66,6 +67,10 @@ test('what became of each sample, and what the model says under attack', () => {
   expect([0, 1, 2, 3].map(row => answerUnderAttack(records, row))).toEqual([2, 2, 3, -1])
   expect(smallestDistances(records)).toEqual([0.5, Number.POSITIVE_INFINITY, 0, Number.POSITIVE_INFINITY])
   expect(queriesToBreak(records)).toEqual([10, Number.POSITIVE_INFINITY, 0, Number.POSITIVE_INFINITY])
+  expect([0, 1].map(attack => gradientsToBreak(records, attack))).toEqual([
+    [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY],
+    [2],
+  ])
   expect(classCounts(records)).toEqual([
     { label: 1, count: 2, correct: 1, standing: 0, mistakenFor: { label: 2, count: 1 } },
     { label: 2, count: 2, correct: 2, standing: 1, mistakenFor: null },

@@ -122,6 +122,17 @@ export function queriesToBreak(records: Records): number[] {
   })
 }
 
+/**
+ * Of the samples that an attack tried: the gradients it had asked for when it broke each, infinity when it did not. Of attacks that end
+ * with the first point that fools the model.
+ */
+export function gradientsToBreak({ attempts, count }: Records, attack: number): number[] {
+  const { status, gradient } = attempts[attack]!
+  return Array.from({ length: count }, (_, row) => row)
+    .filter(row => status[row] !== code.status['not-run'])
+    .map(row => (status[row] === code.status.hit ? gradient[row]! : Number.POSITIVE_INFINITY))
+}
+
 export function queriesOn(records: Records, row: number): number {
   return records.attempts.reduce((sum, { forward, gradient }) => sum + forward[row]! + gradient[row]!, 0)
 }

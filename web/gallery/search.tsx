@@ -108,7 +108,7 @@ function Traced({ run, example, trace }: SearchProps & { readonly trace: Trace }
             key={what}
             title={`${title}, sample ${example.index}`}
             summary={`${known(what)
-              .map(trail => pathText(trail, trail[what]))
+              .map(trail => pathText(trail, what))
               .join(' ')} ${words}`}
             draw={drawing(known(what), what, { axis, rule, end: asked })}
             legend={known(what)}
@@ -118,9 +118,13 @@ function Traced({ run, example, trace }: SearchProps & { readonly trace: Trace }
   )
 }
 
-function pathText({ name, queries }: Trail, points: readonly Point[]): string {
-  const [first, last] = [points[0]!.value, points.at(-1)!.value]
-  return `${name}, ${plural(queries, 'query', 'queries')}: from ${significant(first)} to ${significant(last)}.`
+function pathText(trail: Trail, what: 'margin' | 'loss' | 'distance'): string {
+  const { name, queries } = trail
+  const values = trail[what].map(({ value }) => value)
+  const lowest = values.reduce((a, b) => Math.min(a, b))
+  const [first, last] = [values[0]!, values.at(-1)!]
+  const least = what === 'margin' && lowest < last ? `, ${significant(lowest)} at the lowest` : ''
+  return `${name}, ${plural(queries, 'query', 'queries')}: from ${significant(first)} to ${significant(last)}${least}.`
 }
 
 interface Axes {
@@ -139,6 +143,7 @@ function drawing(trails: readonly Trail[], what: 'margin' | 'loss' | 'distance',
     height: 190,
     x: { label: 'queries →', domain: [0, end], ticks: width / 110 },
     y: { label: `↑ ${axis}`, grid: true, ticks: 4, tickFormat: significant, zero: what === 'distance' },
+    insetTop: 6,
     marks: [...rules, ...lines],
   })
 }

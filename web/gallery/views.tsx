@@ -54,7 +54,7 @@ export function FeaturesView({ run, example, large = false }: ViewProps) {
   const changes = ({ value, was }: { value: number; was: number }) => before !== null && value !== was
   const size = ({ value, was }: { value: number; was: number }) => Math.abs(value - was)
   const rows = large
-    ? all
+    ? [...all].sort((a, b) => Number(changes(b)) - Number(changes(a)))
     : all
         .filter(row => before === null || changes(row))
         .sort((a, b) => (before === null ? a.at - b.at : size(b) - size(a)))
@@ -62,7 +62,7 @@ export function FeaturesView({ run, example, large = false }: ViewProps) {
   const changed = all.filter(changes).length
   return (
     <>
-      <table class="features">
+      <table class={large ? 'features large' : 'features'}>
         <caption class={large ? 'weak' : 'hidden'}>
           {before === null ? 'adversarial values' : `${changed} of ${all.length} features changed`}
         </caption>

@@ -21,6 +21,7 @@ export function Figure({ title, summary, draw, numbers, legend = [] }: FigurePro
   useLayoutEffect(() => {
     if (width === 0) return
     const drawing = Plot.plot({
+      marginTop: 26,
       marginLeft: 52,
       marginBottom: 42,
       height: Math.round(Math.max(220, Math.min(300, width * 0.5))),

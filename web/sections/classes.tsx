@@ -22,7 +22,8 @@ export const classes: Section = {
 /** Side by side there is no room for intervals as text: the thin lines show them. */
 function Classes({ run, compact }: { readonly run: Run; readonly compact: boolean }) {
   const rows = classCounts(run.records!)
-  const weakest = rows.reduce((worst, row) => (row.standing / row.count < worst.standing / worst.count ? row : worst))
+  // Of equals the one that more samples speak for.
+  const [weakest] = [...rows].sort((a, b) => a.standing / a.count - b.standing / b.count || b.count - a.count)
   const columns: DataColumn<ClassCounts>[] = [
     { title: 'Class', cell: row => run.className(row.label), order: row => row.label },
     { title: 'Samples', cell: row => grouped(row.count), numeric: true, order: row => row.count },
@@ -50,7 +51,7 @@ function Classes({ run, compact }: { readonly run: Run; readonly compact: boolea
   if (!compact) columns.splice(-1, 0, interval)
   const summary = rows.every(({ standing }) => standing === 0)
     ? `No ${run.noun} of any class stands.`
-    : `The weakest class is ${run.className(weakest.label)}: ${percent(weakest.standing / weakest.count, 1)} of its ${plural(weakest.count, run.noun)} stand.`
+    : `The weakest class is ${run.className(weakest!.label)}: ${percent(weakest!.standing / weakest!.count, 1)} of its ${plural(weakest!.count, run.noun)} stand.`
   return (
     <>
       <p>{summary} The thin lines are 95 % intervals.</p>

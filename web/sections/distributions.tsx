@@ -25,6 +25,7 @@ export const distributions: Section = {
 }
 
 const bins = 40
+const rounding = 1e-5
 
 function Distances({ run }: { readonly run: Run }) {
   const { threat } = run.result
@@ -39,9 +40,14 @@ function Distances({ run }: { readonly run: Run }) {
   const end = values.reduce((most, value) => Math.max(most, value), threat.epsilonValue)
   const draw = useMemo(() => {
     const step = end === 0 ? 1 : end / bins
-    const counted = histogram(values, step, 0)
+    // What attacks put onto epsilon may lie a rounding of float32 beyond it.
+    const counted = histogram(
+      values.map(value => value * (1 - rounding)),
+      step,
+      0,
+    )
     return (width: number): Plot.PlotOptions => ({
-      x: { label: `distance (${threat.norm}) →`, domain: [0, step * (bins + 1)], ticks: width / 90 },
+      x: { label: `distance (${threat.norm}) →`, domain: [0, step * bins], ticks: width / 90 },
       y: { label: '↑ samples', grid: true, ticks: 5 },
       marks: [
         Plot.rectY(counted, { x1: 'from', x2: 'to', y: 'count', fill: 'var(--broken)', inset: 0.5 }),

@@ -18,7 +18,7 @@ function Facts({ run }: { readonly run: Run }) {
   const preparation = [
     ...(data.mean === null ? [] : [`mean ${data.mean.join(', ')}`]),
     ...(data.std === null ? [] : [`standard deviation ${data.std.join(', ')}`]),
-    `layout ${data.layout}`,
+    ...(run.noun === 'image' ? [`layout ${data.layout}`] : []),
   ]
   const rows: (readonly [string, string] | null)[] = [
     ['Run', run.name],
@@ -36,7 +36,7 @@ function Facts({ run }: { readonly run: Run }) {
     ...model.notes.map(note => ['Prepared', note] as const),
     ['Data', `${data.file}, samples ${data.range[0]} to ${data.range[1] - 1}`],
     ['Data SHA-256', data.sha256],
-    ['Enters the model', preparation.join('; ')],
+    ['Enters the model', preparation.join('; ') || 'as it is'],
     data.decoder === null ? null : ['Decoder', data.decoder],
     ['Seed', String(seed)],
     [
