@@ -35,7 +35,7 @@ export const brendelBethge = defineAttack({
       .describe('how often the radius is halved, evenly spread over the steps'),
     momentum: z.number().min(0).lt(1).default(0.8).describe('share of the earlier normals in that of the boundary'),
     overshoot: z.number().min(1).max(2).default(1.1).describe('how far to step over the boundary; 1 is onto it'),
-    tries: z.int().min(1).max(100_000).default(100).describe('random points tried as a start'),
+    starts: z.int().min(1).max(100_000).default(100).describe('random points tried as a start, before a climb'),
     refine: refinements,
   }),
   losses: () => ['margin'],
@@ -45,7 +45,7 @@ export const brendelBethge = defineAttack({
     const norm = threat.norm.name as HyperplaneNorm
     const nearest = nearestTo(sample, threat)
     const point =
-      (yield* startingPoint(sample, threat, nearest, options.tries, random(0))) ??
+      (yield* startingPoint(sample, threat, nearest, options.starts, random(0))) ??
       (yield* climbed(sample, box, nearest))
     if (point === undefined) return undefined
     yield* toBoundary(sample, threat, nearest, point, 1e-3)

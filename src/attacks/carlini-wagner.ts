@@ -55,7 +55,7 @@ export const carliniWagner = defineAttack({
   *search(sample, threat, options) {
     const nearest = nearestTo(sample, threat)
     const space = tanhSpace(boxOf(sample, threat))
-    yield* searches[threat.norm.name]({ sample, threat, options, nearest, space })
+    yield* searches[threat.norm.name]!({ sample, threat, options, nearest, space })
     yield* refine(sample, threat, nearest, options.refine)
     return nearest.point
   },
@@ -69,12 +69,10 @@ interface Run {
   readonly space: TanhSpace
 }
 
-const searches: { readonly [N in NormName]: (run: Run) => Steps<'gradients', void> } = {
+const searches: { readonly [N in NormName]?: (run: Run) => Steps<'gradients', void> } = {
   L2: bisectConstant,
   Linf: shrinkBound,
   L0: dropFeatures,
-  // Not among the attack's norms; `ead` is its L1 version.
-  L1: bisectConstant,
 }
 
 /** One descent: its objective beside the misclassification, and where it starts and stops. */

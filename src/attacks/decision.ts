@@ -7,6 +7,7 @@ import type { Random } from '../random.js'
 import { clampToBox, type Region } from '../threat/norm.js'
 import type { ThreatModel } from '../threat/threat.js'
 import { askLabel, type LabelReply, type Sample, type Steps } from './attack.js'
+import { lengths } from './boundary.js'
 import { type Extremes, extremesOf } from './extremes.js'
 import { type ImageLayout, imageLayout } from './image.js'
 import { boxOf, type Nearest } from './nearest.js'
@@ -127,7 +128,14 @@ export interface NormalEstimate {
 }
 
 /** Directions in a query: bounds memory, not what is asked. */
-const chunk = 32
+export const chunk = 32
+
+/** Scales to length 1; gives the length it had. */
+export function normalise(vector: Float32Array | Float64Array): number {
+  const length = lengths.L2(vector)
+  if (length > 0) for (let i = 0; i < vector.length; i++) vector[i] /= length
+  return length
+}
 
 /**
  * The direction in which points near a boundary point are misclassified: the mean of random directions, each with the sign of what

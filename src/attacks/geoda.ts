@@ -11,9 +11,8 @@ import { z } from 'zod'
 import { clampToBox } from '../threat/norm.js'
 import { norms } from '../threat/threat.js'
 import { askLabel, defineAttack } from './attack.js'
-import { lengths } from './boundary.js'
 import { lowFrequencies } from './dct.js'
-import { boundaryNormal, startingPoint, starts, toBoundary } from './decision.js'
+import { boundaryNormal, normalise, startingPoint, starts, toBoundary } from './decision.js'
 import { imageLayout } from './image.js'
 import { boxOf, nearestTo } from './nearest.js'
 
@@ -59,8 +58,7 @@ export const geoda = defineAttack({
     const draw = (out: Float32Array) => {
       if (flat) stream.normals(out)
       else waves.noise(stream, out)
-      const scale = 1 / lengths.L2(out)
-      for (let i = 0; i < out.length; i++) out[i] *= scale
+      normalise(out)
     }
     const estimate = new Float32Array(point.length)
     const normal = new Float32Array(point.length)

@@ -10,7 +10,7 @@ import { z } from 'zod'
 import type { Random } from '../random.js'
 import { clampToBox, type NormName } from '../threat/norm.js'
 import { askLabel, defineAttack } from './attack.js'
-import { boundaryNormal, startingPoint, starts, toBoundary } from './decision.js'
+import { boundaryNormal, normalise, startingPoint, starts, toBoundary } from './decision.js'
 import { extremesOf } from './extremes.js'
 import { boxOf, nearestTo } from './nearest.js'
 
@@ -65,16 +65,13 @@ export const hopSkipJump = defineAttack({
     /** A random direction of length 1. */
     const draw = (out: Float32Array) => {
       geometry.draw(stream, out)
-      let sum = 0
-      for (let i = 0; i < out.length; i++) sum += out[i] * out[i]
-      const scale = 1 / Math.sqrt(sum)
-      for (let i = 0; i < out.length; i++) out[i] *= scale
+      normalise(out)
     }
 
+    const range = high.reduce((most, value, i) => Math.max(most, value - low[i]), 0)
     let distance = norm.distance(point, sample.input)
     yield* toBoundary(sample, threat, nearest, point, tolerance)
     for (let step = 1; step <= options.steps; step++) {
-      const range = high.reduce((most, value, i) => Math.max(most, value - low[i]), 0)
       const width = step === 1 ? 0.1 * range : (options.gamma * distance) / point.length
       const queries = Math.min(Math.floor(options.initialQueries * Math.sqrt(step)), options.mostQueries)
       if (!(width > 0)) break

@@ -14,7 +14,7 @@ export const pgdOptions = z.strictObject({
     .positive()
     .optional()
     .describe(
-      'length of a step, in the units of epsilon; default epsilon / 30 for Linf, epsilon / 40 x 2.5 for L2 and L1, 1 for L0',
+      'length of a step, in the units of epsilon; default epsilon / 30 for Linf, 2.5 epsilon / steps for L2 and L1, 1 for L0',
     ),
   restarts: z.int().min(1).max(10_000).default(1).describe('random starts'),
   randomStart: z.boolean().default(true).describe('start at a random point of the region instead of the input'),

@@ -9,7 +9,7 @@
 import { z } from 'zod'
 import { clampToBox } from '../threat/norm.js'
 import { askLabel, defineAttack, type Steps } from './attack.js'
-import { askLabels, startingPoint, starts } from './decision.js'
+import { askLabels, chunk, normalise, startingPoint, starts } from './decision.js'
 import { boxOf, nearestTo } from './nearest.js'
 
 export const signOptOptions = z.strictObject({
@@ -21,9 +21,6 @@ export const signOptOptions = z.strictObject({
   width: z.number().positive().default(0.001).describe('length of the differences (beta)'),
   starts,
 })
-
-/** Directions in a query: bounds memory, not what is asked. */
-const chunk = 32
 
 export const signOpt = defineAttack({
   name: 'sign-opt',
@@ -157,12 +154,3 @@ export const signOpt = defineAttack({
     return nearest.point
   },
 })
-
-/** Scales to length 1; gives the length it had. */
-function normalise(vector: Float64Array): number {
-  let sum = 0
-  for (let i = 0; i < vector.length; i++) sum += vector[i] * vector[i]
-  const length = Math.sqrt(sum)
-  if (length > 0) for (let i = 0; i < vector.length; i++) vector[i] /= length
-  return length
-}

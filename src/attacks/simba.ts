@@ -29,11 +29,10 @@ export const simbaOptions = z.strictObject({
   loss: scoreLoss.default('cross-entropy'),
 })
 
-const defaultStep: { readonly [N in NormName]: (epsilon: number) => number } = {
+const defaultStep: { readonly [N in NormName]?: (epsilon: number) => number } = {
   Linf: epsilon => epsilon,
   L2: epsilon => Math.min(0.2, epsilon / 10),
   L1: epsilon => Math.min(0.2, epsilon),
-  L0: () => 1,
 }
 
 export const simba = defineAttack({
@@ -48,7 +47,7 @@ export const simba = defineAttack({
     const { norm, epsilon } = threat
     const region = regionOf(threat, sample.input)
     const directions = directionsOf(sample, options, random(0))
-    const size = options.stepSize ?? defaultStep[norm.name](epsilon)
+    const size = options.stepSize ?? defaultStep[norm.name]!(epsilon)
     const point = sample.input.slice()
     const next = point.slice()
     const direction = new Float32Array(point.length)

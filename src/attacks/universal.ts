@@ -4,7 +4,7 @@
  *
  * - uap: sample by sample, the shortest way that DeepFool finds from where the perturbation leads. Moosavi-Dezfooli, Fawzi, Fawzi,
  *   Frossard, "Universal adversarial perturbations" (CVPR 2017). Here a sample counts as fooled when its label is missed, not when the
- *   prediction differs from the clean one; and points stay inside the box.
+ *   prediction differs from the clean one; points stay inside the box; and a way counts also where its steps end short of the boundary.
  * - uap-sgd: ascent on the mean loss of minibatches, each sample's loss cut off so that none dominates. Shafahi, Najibi, Xu, Dickerson,
  *   Davis, Goldstein, "Universal adversarial training" (AAAI 2020). Here the steps have the norm's own direction instead of Adam's.
  */
@@ -17,7 +17,7 @@ import {
   askScores,
   defineAttack,
   type GradientReply,
-  type Preparing,
+  type Preparation,
   type PreparingSteps,
   type Sample,
   type Steps,
@@ -47,10 +47,15 @@ const uapSgdOptions = universalOptions.extend({
   lossLimit: z.number().positive().default(9).describe('cross-entropy from which on a sample counts no more'),
 })
 
+type UapOptions = z.infer<typeof uapOptions>
+type UapSgdOptions = z.infer<typeof uapSgdOptions>
+
 const shared = {
   access: 'gradients',
   norms: ['Linf', 'L2'],
   kind: 'budget',
+  search: (sample: Sample, threat: ThreatModel, _options: Options, _random: unknown, universal?: Float32Array) =>
+    addUniversal(sample, threat, universal),
 } as const
 
 export const uap = defineAttack({
@@ -59,16 +64,9 @@ export const uap = defineAttack({
   paper: 'Moosavi-Dezfooli et al., Universal adversarial perturbations, CVPR 2017',
   options: uapOptions,
   losses: () => ['logit-difference'],
-  preparation: {
-    batch: 1,
-    samples: ({ samples }) => samples,
-    *find(samples, threat, options, random) {
-      return yield* passes(samples, threat, options, random, function* (order, universal) {
-        for (const sample of order) yield* extend(universal, sample, threat, options)
-      })
-    },
-  },
-  search: (sample, threat, _options, _random, universal) => addUniversal(sample, threat, universal),
+  preparation: inPasses(1, function* (order, universal, threat, options: UapOptions) {
+    for (const sample of order) yield* extend(universal, sample, threat, options)
+  }),
 })
 
 export const uapSgd = defineAttack({
@@ -77,18 +75,11 @@ export const uapSgd = defineAttack({
   paper: 'Shafahi et al., Universal adversarial training, AAAI 2020',
   options: uapSgdOptions,
   losses: () => ['cross-entropy'],
-  preparation: {
-    batch: 32,
-    samples: ({ samples }) => samples,
-    *find(samples, threat, options, random) {
-      return yield* passes(samples, threat, options, random, function* (order, universal) {
-        for (let at = 0; at < order.length; at += options.batch) {
-          yield* climb(universal, order.slice(at, at + options.batch), threat, options)
-        }
-      })
-    },
-  },
-  search: (sample, threat, _options, _random, universal) => addUniversal(sample, threat, universal),
+  preparation: inPasses(32, function* (order, universal, threat, options: UapSgdOptions) {
+    for (let at = 0; at < order.length; at += options.batch) {
+      yield* climb(universal, order.slice(at, at + options.batch), threat, options)
+    }
+  }),
 })
 
 function* addUniversal(sample: Sample, threat: ThreatModel, universal: Float32Array | undefined): Steps<'gradients'> {
@@ -100,7 +91,12 @@ function* addUniversal(sample: Sample, threat: ThreatModel, universal: Float32Ar
 }
 
 /** One pass over the samples in this order, which changes the perturbation. */
-type Pass = (order: readonly Sample[], universal: Universal) => PreparingSteps<void>
+type Pass<Chosen> = (
+  order: readonly Sample[],
+  universal: Universal,
+  threat: ThreatModel,
+  options: Chosen,
+) => PreparingSteps<void>
 
 interface Universal {
   readonly norm: Norm
@@ -110,28 +106,28 @@ interface Universal {
 }
 
 /** Passes until enough samples are fooled; gives the perturbation that fooled most. */
-function* passes(
-  samples: readonly Sample[],
-  threat: ThreatModel,
-  { epochs, targetRate }: Options,
-  random: Random,
-  pass: Pass,
-): Preparing {
-  const { norm, epsilon } = threat
-  const change = new Float32Array(samples[0].input.length)
-  const unbounded = { low: Number.NEGATIVE_INFINITY, high: Number.POSITIVE_INFINITY }
-  const universal = { norm, change, ball: norm.region(new Float32Array(change.length), epsilon, unbounded) }
-  let best = change.slice()
-  let most = -1
-  for (let epoch = 0; epoch < epochs && most < targetRate * samples.length; epoch++) {
-    yield* pass(shuffled(samples, random), universal)
-    const fooled = yield* countFooled(samples, threat, change)
-    if (fooled > most) {
-      most = fooled
-      best = change.slice()
-    }
+function inPasses<Chosen extends Options>(batch: number, pass: Pass<Chosen>): Preparation<Chosen> {
+  return {
+    batch,
+    samples: ({ samples }) => samples,
+    *find(samples, threat, options, random) {
+      const { norm, epsilon } = threat
+      const change = new Float32Array(samples[0].input.length)
+      const unbounded = { low: Number.NEGATIVE_INFINITY, high: Number.POSITIVE_INFINITY }
+      const universal = { norm, change, ball: norm.region(new Float32Array(change.length), epsilon, unbounded) }
+      let best = change.slice()
+      let most = -1
+      for (let epoch = 0; epoch < options.epochs && most < options.targetRate * samples.length; epoch++) {
+        yield* pass(shuffled(samples, random), universal, threat, options)
+        const fooled = yield* countFooled(samples, threat, change)
+        if (fooled > most) {
+          most = fooled
+          best = change.slice()
+        }
+      }
+      return best
+    },
   }
-  return best
 }
 
 function* countFooled(samples: readonly Sample[], threat: ThreatModel, change: Float32Array): PreparingSteps<number> {
@@ -149,7 +145,7 @@ function* extend(
   { norm, ball, change }: Universal,
   sample: Sample,
   threat: ThreatModel,
-  options: z.infer<typeof uapOptions>,
+  options: UapOptions,
 ): PreparingSteps<void> {
   const box = boxOf(sample, threat)
   const start = shifted(sample, change)
@@ -167,7 +163,7 @@ function* climb(
   { norm, ball, change }: Universal,
   samples: readonly Sample[],
   threat: ThreatModel,
-  { stepSize, lossLimit }: z.infer<typeof uapSgdOptions>,
+  { stepSize, lossLimit }: UapSgdOptions,
 ): PreparingSteps<void> {
   const points = samples.map(sample => {
     const point = shifted(sample, change)
