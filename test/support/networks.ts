@@ -41,6 +41,16 @@ class NetworkBuilder extends GraphBuilder {
     return this.conv(x, w, this.weights([to], 0.1), { strides: [stride, stride], pads, group })
   }
 
+  /** As in inference, with the statistics of a training that never was. */
+  batchNorm(x: Value): Value {
+    const channels = x.shape[1]!
+    const around = (mean: number) => {
+      const drawn = Float32Array.from({ length: channels }, () => mean + 0.2 * (2 * this.#random.uniform() - 1))
+      return this.constant(float32(drawn))
+    }
+    return this.emit('BatchNormalization', [x, around(1), around(0), around(0), around(1)], {}, [x])[0]!
+  }
+
   layerNorm(x: Value): Value {
     const width = x.shape.at(-1)!
     const scale = this.constant(float32(new Float32Array(width).fill(1)))
@@ -71,6 +81,7 @@ export function networks(): Network[] {
     visionTransformer(),
     mobileNetwork(),
     encoderDecoder(),
+    residualNetwork(),
     recurrentClassifier(),
     causalEinsum(),
     newAttention(),
@@ -130,10 +141,39 @@ export function mobileNetwork(width = 8, size = 8, blocks = 1): Network {
   }
 }
 
+/** Convolutions with batch norm in residual blocks, the second of which halves the sides. */
+export function residualNetwork(width = 6, size = 8): Network {
+  const b = new NetworkBuilder('residual network')
+  const sample = [3, size, size]
+  const normed = (x: Value, to: number, kernel: number, stride = 1) =>
+    b.batchNorm(
+      b.conv(x, b.weights([to, x.shape[1]!, kernel, kernel]), undefined, {
+        strides: [stride, stride],
+        pads: new Array(4).fill((kernel - 1) >> 1),
+      }),
+    )
+  const block = (x: Value, to: number, stride: number) => {
+    const inner = normed(b.relu(normed(x, to, 3, stride)), to, 3)
+    return b.relu(b.add(inner, stride === 1 ? x : normed(x, to, 1, stride)))
+  }
+  let x = b.relu(normed(b.input('x', 'float32', [1, ...sample]), width, 3))
+  x = block(block(x, width, 1), 2 * width, 2)
+  const pooled = b.averagePool(x, [2, 2], { strides: [2, 2] })
+  return { name: 'a residual network with batch norm', sample, graph: b.logits(pooled, 5) }
+}
+
+/** Two convolutions and a dense layer: what is usually quantised first. */
+export function plainNetwork(width = 8, size = 8): Network {
+  const b = new NetworkBuilder('plain network')
+  const sample = [3, size, size]
+  const first = b.relu(b.convolved(b.input('x', 'float32', [1, ...sample]), width, 3, 2))
+  return { name: 'two convolutions', sample, graph: b.logits(b.relu(b.convolved(first, 2 * width, 3, 2)), 5) }
+}
+
 /** Down by pooling, up by Resize and a transposed convolution, with skips and group norm. */
-function encoderDecoder(): Network {
+export function encoderDecoder(size = 8): Network {
   const b = new NetworkBuilder('encoder and decoder')
-  const sample = [1, 8, 8]
+  const sample = [1, size, size]
   const norm = (x: Value) => {
     const channels = x.shape[1]!
     return b.foreign('GroupNormalization', [x, b.weights([channels]), b.weights([channels], 0.1)], { num_groups: 2 })
@@ -141,7 +181,7 @@ function encoderDecoder(): Network {
   const top = b.relu(norm(b.convolved(b.input('x', 'float32', [1, ...sample]), 4, 3)))
   const middle = b.relu(b.convolved(b.maxPool(top, [2, 2], { strides: [2, 2] }), 6, 3))
   const bottom = b.relu(b.convolved(b.averagePool(middle, [2, 2], { strides: [2, 2] }), 6, 3))
-  const sizes = b.integers([1, 6, 4, 4])
+  const sizes = b.integers([1, 6, size / 2, size / 2])
   const up = b.emit('Resize', [bottom, undefined, undefined, sizes], { mode: 'linear' }, [middle])[0]!
   const joined = b.relu(b.convolved(b.concat([up, middle], 1), 4, 3))
   const back = b.convTranspose(joined, b.weights([4, 4, 2, 2]), undefined, { strides: [2, 2] })
@@ -150,13 +190,13 @@ function encoderDecoder(): Network {
 }
 
 /** Both directions of an LSTM over a GRU, and the last step, as PyTorch exports them. */
-function recurrentClassifier(): Network {
+export function recurrentClassifier(steps = 5, width = 4, size = 6): Network {
   const b = new NetworkBuilder('recurrent classifier')
-  const [steps, width, size] = [5, 4, 6]
   const x = b.transpose(b.input('x', 'float32', [1, steps, width]), [1, 0, 2])
   const layer = (op: 'LSTM' | 'GRU', gates: number, from: Value, directions: number) => {
     const rows = gates * size
-    const weights = [from.shape[2]!, size].map(columns => b.weights([directions, rows, columns], 0.7))
+    const gain = 0.7 * Math.sqrt(6 / size)
+    const weights = [from.shape[2]!, size].map(columns => b.weights([directions, rows, columns], gain))
     const state = b.full([directions, 1, size], 0, 'float32')
     const inputs = [
       from,
