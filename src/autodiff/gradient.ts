@@ -191,5 +191,5 @@ function unbroadcast(b: GraphBuilder, gradient: Value, input: Value): Value {
     const summed = dim !== 1 && (axis < extra || input.shape[axis - extra] === 1)
     return summed ? [axis] : []
   })
-  return b.reshape(b.reduceSum(gradient, axes), input.shape)
+  return b.reshape(b.reduceSum(gradient, axes, extra === 0), input.shape)
 }

@@ -2,6 +2,7 @@
  * Gradient rules of activation functions. Where the output tells the slope, the rule uses it: no exponential is taken
  * twice and nothing overflows for large inputs. At a kink the slope is one of the two sides.
  */
+import type { GraphBuilder, Value } from '../../onnx/build.js'
 import type { GradientRules, RuleContext } from '../rule.js'
 
 type Activation =
@@ -11,10 +12,7 @@ type Activation =
 
 export const activation: GradientRules<Activation> = {
   // y = max(x, 0): G where y > 0
-  Relu({ b, O, G }) {
-    const zero = b.scalar(0, O().dtype)
-    return [b.where(b.greater(O(), zero), G(), zero)]
-  },
+  Relu: ({ b, O, G }) => [b.mul(G(), above(b, O(), 0))],
 
   // y = x for x > 0, αx otherwise: G, αG
   LeakyRelu({ b, I, G, attributes }) {
@@ -91,22 +89,40 @@ export const activation: GradientRules<Activation> = {
 
   // y = max(0, min(1, αx + β)): αG where 0 < y < 1
   HardSigmoid({ b, O, G, attributes }) {
-    const [zero, one] = [b.scalar(0, O().dtype), b.scalar(1, O().dtype)]
-    const inside = b.and(b.greater(O(), zero), b.less(O(), one))
-    return [b.where(inside, b.mul(G(), b.scalar(attributes.alpha, O().dtype)), zero)]
+    const inside = b.mul(above(b, O(), 0), below(b, O(), 1))
+    return [b.mul(b.mul(G(), inside), b.scalar(attributes.alpha, O().dtype))]
   },
 
-  // y = x max(0, min(1, x/6 + 1/2)): 0 for x ≤ -3, G for x ≥ 3, G (x/3 + 1/2) between
+  // y = x max(0, min(1, x/6 + 1/2)): 0 for x ≤ -3, G for x ≥ 3, G (x/3 + 1/2) between.
+  // In numbers, max(-1/2, min(3/2, x/3 + 1/2)) - [x > -3] / 2 + [x < 3] / 2.
   HardSwish({ b, I, G }) {
     const x = I(0)
     const number = (value: number) => b.scalar(value, x.dtype)
-    const middle = b.add(b.mul(x, number(1 / 3)), number(0.5))
-    const right = b.where(b.less(x, number(3)), middle, number(1))
-    return [b.mul(G(), b.where(b.greater(x, number(-3)), right, number(0)))]
+    const line = b.add(b.mul(x, number(1 / 3)), number(0.5))
+    const cut = b.emit('Clip', [line, number(-0.5), number(1.5)], {}, [x])[0]!
+    const left = b.add(b.mul(above(b, x, -3), number(-0.5)), cut)
+    return [b.mul(G(), b.add(b.mul(below(b, x, 3), number(0.5)), left))]
   },
 
   Gelu: context => [context.attributes.approximate === 'tanh' ? tanhGelu(context) : exactGelu(context)],
 }
+
+/**
+ * Steps as numbers: 1 where x > at, 0 elsewhere. A ramp this steep is a step from one float32 to the next (but for
+ * denormal numbers beside 0). ONNX Runtime keeps it, and products with it, in the blocked layout of its convolutions;
+ * comparisons and Where would take every tensor out of that layout and back.
+ */
+function above(b: GraphBuilder, x: Value, at: number): Value {
+  return b.emit('HardSigmoid', [x], { alpha: steep, beta: -steep * at }, [x])[0]!
+}
+
+/** 1 where x < at, 0 elsewhere. */
+function below(b: GraphBuilder, x: Value, at: number): Value {
+  return b.emit('HardSigmoid', [x], { alpha: -steep, beta: steep * at }, [x])[0]!
+}
+
+/** A power of two, for exact products, whose triple is finite in float32. */
+const steep = 2 ** 126
 
 /** y = x Φ(x): G (Φ(x) + x φ(x)) = G (1/2 + (erf u + (2/√π) u e^(-u²)) / 2) with u = x/√2. */
 function exactGelu({ b, I, G }: RuleContext<'Gelu'>) {

@@ -27,7 +27,7 @@ export const pooling: GradientRules<Pooling> = {
   // dx = G / (number of elements), at every element.
   GlobalAveragePool({ b, I, G }) {
     const spatial = I(0).shape.slice(2)
-    return [b.mul(G(), b.full([1, 1, ...spatial], 1 / sizeOf(spatial), G().dtype))]
+    return [b.expand(b.mul(G(), b.scalar(1 / sizeOf(spatial), G().dtype)), I(0).shape)]
   },
 
   // dx = G at the first maximum of each channel.
