@@ -8,7 +8,7 @@ import { cli, digitModel, type Ended, temporaryFolder } from '../../test/support
 import { madeUpResult } from '../../test/support/result.js'
 import { writeRun } from '../../test/support/run-folder.js'
 import { exactInterval } from '../evaluate/statistics.js'
-import type { Result } from '../report/schema.js'
+import { type Result, resultSchema } from '../report/schema.js'
 import { runProgram } from './program.js'
 
 async function inProcess(words: readonly string[], variables: Readonly<Record<string, string>> = {}): Promise<Ended> {
@@ -76,7 +76,9 @@ describe('gate', () => {
     expect(code).toBe(1)
     expect(stderr).toMatch(/^::error title=Requirement::robust >= 0\.9 is not met[^\n]*\n$/)
     expect(readFileSync(at('summary'), 'utf8')).toMatch(/^from another step\n<!-- robustly:result -->/)
-    for (const file of files.slice(1)) expect(readFileSync(file, 'utf8')).toMatch(/robust (>|&gt;)= 0\.9/)
+    for (const file of files) expect(readFileSync(file, 'utf8')).toMatch(/robust (>|&gt;)= 0\.9/)
+    const { requirements } = resultSchema.parse(JSON.parse(readFileSync(at('g.json'), 'utf8')))
+    expect(requirements).toMatchObject([{ requirement: 'robust >= 0.9', status: 'not-met', count: 100 }])
     expect(await inProcess(words)).toMatchObject({ stderr: '' })
   })
 
@@ -232,6 +234,7 @@ test('evaluate --require: results first, then exit code 1', async () => {
   expect(readFileSync(at('a.junit.xml'), 'utf8')).toContain('<failure')
   const met = await run('--run', 'r', '--resume', '--require', 'standard >= 0.1', '--json')
   expect(met).toMatchObject({ code: 0, stderr: expect.stringContaining('is met') })
+  expect(resultSchema.parse(JSON.parse(met.stdout)).requirements).toMatchObject([{ status: 'met', threshold: 0.1 }])
   expect(await run('--run', 'q', '--require', 'drop <= 0.1 vs nowhere')).toMatchObject({ code: 3, stdout: '' })
   expect(await run('--run', 'r', '--resume', '--require', 'fab.robust >= 0')).toMatchObject({
     code: 2,

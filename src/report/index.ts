@@ -18,7 +18,12 @@ export interface ReportFormat {
 }
 
 export const reportFormats: readonly ReportFormat[] = [
-  { ending: '.json', description: 'everything, versioned', render: result => `${JSON.stringify(result, null, 2)}\n` },
+  {
+    ending: '.json',
+    description: 'everything, versioned',
+    render: (result, _, requirements = []) =>
+      `${JSON.stringify(requirements.length === 0 ? result : { ...result, requirements }, null, 2)}\n`,
+  },
   {
     ending: '.csv',
     description: 'accuracies and attacks',

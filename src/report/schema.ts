@@ -79,6 +79,42 @@ const distances = z
   })
   .describe('of runs in which attacks of minimum distance went to their end on every sample')
 
+const bound = z.number().nullable()
+const requirement = z.strictObject({
+  requirement: z.string().describe('as it was written, without folders of this machine'),
+  metric: z.string(),
+  attack: z.string().nullable(),
+  quantity: z.enum(['share', 'difference', 'count', 'distance']),
+  status: z.enum(['met', 'not-met', 'undecided']),
+  decidedBy: z.enum(['interval', 'point']),
+  sign: z.enum(['>=', '<=', '>', '<']),
+  threshold: z.number(),
+  measured: z.number().nullable().describe('null: no sample was ever broken, so the distance has no end'),
+  interval: z
+    .tuple([bound, bound])
+    .nullable()
+    .describe('95 % confidence interval; null for counts; an end that is null has no limit'),
+  count: count.describe('samples behind it'),
+  by: z
+    .number()
+    .min(0)
+    .nullable()
+    .describe('what the number that decides lies beyond the threshold, or short of it; null where either has no limit'),
+  moreSamples: count
+    .nullable()
+    .describe('where undecided: so many samples more, at the rates that were measured, would decide; null: none would'),
+  pairs: z
+    .strictObject({
+      both: count,
+      onlyFirst: count.describe('only the baseline is right'),
+      onlySecond: count,
+      neither: count,
+      probability: z.number().describe('of counts as uneven as these if both were equally good (McNemar, exact)'),
+    })
+    .optional()
+    .describe('of a drop: the samples that both runs tell of'),
+})
+
 export const resultSchema = z.strictObject({
   schemaVersion: z.literal(1),
   tool: z.strictObject({ name: z.literal('robustly'), version: z.string() }),
@@ -184,6 +220,7 @@ export const resultSchema = z.strictObject({
     }),
   ),
   warnings: z.array(z.string()),
+  requirements: z.array(requirement).optional().describe('what was required of the result, where anything was'),
 })
 
 export type Result = z.infer<typeof resultSchema>

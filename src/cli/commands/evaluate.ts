@@ -137,7 +137,9 @@ async function evaluateCommand(options: Settings, environment: Environment): Pro
   const { outcomes, refusal } = held(path, options)
   await writeResults(outputs, { result, folder: path, outcomes }, environment)
   const json = options.json || outputs.some(output => output.path === '-')
-  environment.stdout.write(json ? reportFormats[0]!.render(result) : table(result, path, environment))
+  environment.stdout.write(
+    json ? reportFormats[0]!.render(result, undefined, outcomes) : table(result, path, environment),
+  )
   if (refusal !== undefined) throw refusal
   if (outcomes.length > 0) environment[json ? 'stderr' : 'stdout'].write(outcomeLines(outcomes, environment))
   return outcomeCode(outcomes) || (result.unknown > 0 ? 4 : 0)

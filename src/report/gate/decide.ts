@@ -7,34 +7,13 @@ import { differenceInterval, type PairedCounts, pairedDifference } from '../../e
 import { exactInterval, samplesNeeded } from '../../evaluate/statistics.js'
 import { printable } from '../../printable.js'
 import type { Result } from '../schema.js'
-import { type ComparisonSign, ofAttack, type Quantity, type Requirement, shownText } from './requirement.js'
+import { type ComparisonSign, ofAttack, type Requirement, shownText } from './requirement.js'
 
-export type Decision = 'interval' | 'point'
-export type Status = 'met' | 'not-met' | 'undecided'
+export type Decision = Outcome['decidedBy']
 
-export interface Outcome {
-  /** The requirement as it was written, without folders of this machine. */
-  readonly requirement: string
-  readonly metric: string
-  readonly attack: string | null
-  readonly quantity: Quantity
-  readonly status: Status
-  readonly decidedBy: Decision
-  readonly sign: ComparisonSign
-  readonly threshold: number
-  /** null: no sample was ever broken, so the distance has no end. */
-  readonly measured: number | null
-  /** 95 % confidence interval; null for counts. An end that is null has no limit. */
-  readonly interval: readonly [number | null, number | null] | null
-  /** Samples behind it. */
-  readonly count: number
-  /** What the number that decides lies beyond the threshold, or short of it; null where either has no limit. */
-  readonly by: number | null
-  /** Of an undecided requirement: so many samples more, at the rates that were measured, would decide; null: none would. */
-  readonly moreSamples: number | null
-  /** Of a drop: what the interval and this exact test (McNemar) rest on. */
-  readonly pairs?: PairedCounts & { readonly probability: number }
-}
+/** What came of one requirement, as results hold it. */
+export type Outcome = NonNullable<Result['requirements']>[number]
+export type Status = Outcome['status']
 
 /** The run that a drop is measured against. */
 export interface Baseline {
