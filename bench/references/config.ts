@@ -80,6 +80,7 @@ interface Property {
   readonly type?: string | readonly string[]
   readonly enum?: readonly string[]
   readonly anyOf?: readonly Property[]
+  readonly oneOf?: readonly Property[]
   readonly items?: Property
   readonly prefixItems?: readonly Property[]
 }
@@ -89,9 +90,10 @@ function typeText(row: OptionRow): string {
   return words(schema)
 }
 
-function words({ type, enum: values, anyOf, items, prefixItems }: Property): string {
+function words({ type, enum: values, anyOf, oneOf, items, prefixItems }: Property): string {
   if (values !== undefined) return values.map(code).join(', ')
-  if (anyOf !== undefined) return [...new Set(anyOf.map(words))].join(' or ')
+  const ways = anyOf ?? oneOf
+  if (ways !== undefined) return [...new Set(ways.map(words))].join(' or ')
   if (prefixItems !== undefined) return `[${prefixItems.map(words).join(', ')}]`
   if (type === 'array') return `list of ${items === undefined ? 'values' : words(items)}`
   return [type ?? 'value']

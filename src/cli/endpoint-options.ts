@@ -2,12 +2,12 @@
 import type { Command } from 'commander'
 import { RobustlyError } from '../errors.js'
 import { isAddress, openService, type Service, type ServiceParts } from '../jobs/service.js'
-import { endpointLimits } from '../model/endpoint/schema.js'
+import { type EndpointFile, endpointLimits } from '../model/endpoint/schema.js'
 import { evaluateOptions, groups } from './config/evaluate-options.js'
 import { attributeOf, type OptionRow, toCommander } from './config/option.js'
 
 export interface EndpointOptions {
-  endpoint?: string
+  endpoint?: string | EndpointFile
   rowsPerRequest?: number
   /** Limits by their name on the command line. */
   [flag: string]: unknown

@@ -45,6 +45,19 @@ test('inspects, evaluates and replays', async () => {
   expect(refused).toMatchObject({ code: 4, stdout: expect.stringContaining('without an answer') })
 })
 
+test('a config file holds the endpoint itself; what is nearer counts, and its headers are shown by name alone', async () => {
+  const folder = temporaryFolder()
+  const server = await serveModel(robust)
+  const endpoint = { protocol: 'v2', url: server.url, headers: { 'X-Key': 'key-of-somebody' }, maxQueries: 5 }
+  writeFileSync(join(folder, 'a.json'), JSON.stringify({ endpoint, queryBudget: 400 }))
+  const printed = await cli(['evaluate', '--config', 'a.json', '--print-config'], { cwd: folder })
+  expect(printed).toMatchObject({ code: 0, stdout: expect.stringMatching(/^endpoint .*"headers":\["X-Key"\]/m) })
+  expect(printed.stdout).not.toContain('key-of')
+  const ended = await cli(['evaluate', '--config', 'a.json', ...few, '--run', 'r'], { cwd: folder })
+  expect([ended.code, server.headers[0]]).toMatchObject([0, { 'x-key': 'key-of-somebody' }])
+  expect(readFileSync(join(folder, 'r', 'run.json'), 'utf8')).not.toContain('key-of')
+})
+
 test('a budget that is spent: exit code 4, and how to go on; secrets stay out of every message', async () => {
   const folder = temporaryFolder()
   const server = await serveModel(robust)

@@ -23,8 +23,8 @@ export interface Service {
 export interface ServiceParts {
   /** Address; default: the one of the file. */
   readonly address?: string | undefined
-  /** Path of a file of JSON that describes the endpoint. Without it: Open Inference Protocol v2. */
-  readonly file?: string | undefined
+  /** Path of a file of JSON that describes the endpoint, or the description itself. Without it: Open Inference Protocol v2. */
+  readonly file?: string | EndpointFile | undefined
   /** Limits that go before those of the file. */
   readonly limits?: Partial<ClientLimits> | undefined
   readonly rowsPerRequest?: number | undefined
@@ -56,7 +56,8 @@ export function reopenService(
 
 function openAccess(parts: ServiceParts): { url: string; access: Access; file: EndpointFile } {
   const { variables, limits } = parts
-  const file = parts.file === undefined ? endpointSchema.parse({ protocol: 'v2' }) : readEndpointFile(parts.file)
+  const described = parts.file ?? endpointSchema.parse({ protocol: 'v2' })
+  const file = typeof described === 'string' ? readEndpointFile(described) : described
   const address = parts.address ?? file.url
   if (address === undefined) {
     throw new RobustlyError('usage', 'the endpoint has no address', {

@@ -144,6 +144,19 @@ describe('is refused with what is wrong', () => {
     ['epsilon by zero', 'a.yaml', 'epsilon: 8/0', /epsilon is "8\/0"/],
     ['epsilon as NaN', 'a.yaml', 'epsilon: .nan', /epsilon: expected number/],
     ['a norm that there is not', 'a.yaml', 'norm: L3', /norm: expected one of .* got "L3"/],
+    ['a description of an endpoint', 'a.yaml', 'endpoint: 3', /endpoint: expected string or object, got 3/],
+    [
+      'a protocol nobody speaks',
+      'a.yaml',
+      'endpoint: { protocol: grpc }',
+      /endpoint\.protocol: expected v2 or json, got "grpc"/,
+    ],
+    [
+      'an unknown key of an endpoint',
+      'a.yaml',
+      'endpoint: { protocol: v2, kinds: labels }',
+      /endpoint\.kinds is no option/,
+    ],
     ['a limit of endpoints', 'a.yaml', 'queryBudget: 0', /queryBudget: .*>=1, got 0/],
     ['a list', 'a.json', '[]', /expected options by their names, got an array/],
     ['nothing', 'a.yaml', '', /got null/],
@@ -307,6 +320,8 @@ test('the schema for editors accepts what is accepted, and refuses what is refus
     { epsilon: '8/255', suite: 'quick' },
     { attacks: ['pgd', { name: 'pgd', options: { steps: 3 } }] },
     { box: null },
+    { endpoint: 'service.json' },
+    { endpoint: { protocol: 'json', request: { deep: [{ x: '$samples' }] }, response: 'rows', kind: 'scores' } },
   ]
   const bad = [
     { epsilom: 1 },
@@ -314,6 +329,7 @@ test('the schema for editors accepts what is accepted, and refuses what is refus
     { attacks: [{ name: 'pgd', options: { stepz: 3 } }] },
     { norm: 'L3' },
     { json: true },
+    { endpoint: { protocol: 'v2', kinds: 'scores' } },
   ]
   for (const config of good) expect([validate(config), validate.errors]).toEqual([true, null])
   for (const config of bad) expect(validate(config), JSON.stringify(config)).toBe(false)

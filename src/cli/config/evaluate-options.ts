@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { attacks } from '../../attacks/index.js'
 import { RobustlyError } from '../../errors.js'
 import { suites } from '../../evaluate/suite.js'
-import { endpointLimits } from '../../model/endpoint/schema.js'
+import { endpointLimits, endpointSchema } from '../../model/endpoint/schema.js'
 import { parseRequirement } from '../../report/gate/requirement.js'
 import { reportFormats } from '../../report/index.js'
 import { parseEpsilon } from '../../threat/threat.js'
@@ -295,8 +295,9 @@ export const evaluateOptions = {
   endpoint: option({
     flag: '--endpoint <file>',
     group: groups.endpoints,
-    description: 'JSON that describes an endpoint (default: Open Inference Protocol v2)',
-    schema: text,
+    description:
+      'JSON that describes an endpoint (default: Open Inference Protocol v2); a config file may hold the description itself',
+    schema: z.union([text, endpointSchema]),
     read: itself,
     path: true,
   }),

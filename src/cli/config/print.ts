@@ -24,7 +24,17 @@ export function printConfig({ settings, origins }: Resolved, { json }: { readonl
     .join('')
 }
 
-const hidden = (value: unknown) => (typeof value === 'string' ? withoutSecrets(value) : value)
+/** Addresses without what is secret in them, headers by their names alone. */
+function hidden(value: unknown): unknown {
+  if (typeof value === 'string') return withoutSecrets(value)
+  if (Array.isArray(value)) return value.map(hidden)
+  if (value === null || typeof value !== 'object') return value
+  const entries = Object.entries(value).map(([name, inner]) => [
+    name,
+    name === 'headers' ? Object.keys(inner) : hidden(inner),
+  ])
+  return Object.fromEntries(entries)
+}
 
 function written(value: unknown): string {
   if (Array.isArray(value) && value.every(isWritten)) return printable(value.map(({ text }) => text).join('; '))

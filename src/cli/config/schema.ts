@@ -58,7 +58,9 @@ function describeUnion(issue: Issue & { code: 'invalid_union' }, root: unknown):
   if (best === undefined || depth(best) === 0) {
     const kinds = ways.flatMap(way => way.map(each => ('expected' in each ? String(each.expected) : '')))
     const expected = [...new Set(kinds)].filter(Boolean).join(' or ')
-    return [`${pathText(issue.path)}: expected ${expected}, got ${shortly(valueAt(root, issue.path))}`]
+    return [
+      `${pathText(issue.path)}: ${expected === '' ? issue.message : `expected ${expected}`}, got ${shortly(valueAt(root, issue.path))}`,
+    ]
   }
   return best.flatMap(each => describeIssue({ ...each, path: [...issue.path, ...each.path] } as Issue, root))
 }
@@ -104,11 +106,11 @@ function shortly(value: unknown): string {
 
 /** JSON Schema (draft 2020-12) of config files, for editors: with the table's descriptions and defaults, and every attack's options. */
 export function configJsonSchema(): object {
+  const { properties: all = {}, $defs } = z.toJSONSchema(configSchema, { io: 'input', unrepresentable: 'any' })
   const properties = configurable.map(([name, row]) => {
-    const { $schema: _, ...schema } = z.toJSONSchema(row.schema, { io: 'input', unrepresentable: 'any' })
     const suggested = name === 'attacks' ? attackItems() : name === 'suite' ? { enum: row.suggestions } : {}
     const usual = row.default === undefined ? {} : { default: row.default }
-    return [name, { ...schema, ...suggested, description: row.description, ...usual }]
+    return [name, { ...(all[name] as object), ...suggested, description: row.description, ...usual }]
   })
   return {
     $schema: 'https://json-schema.org/draft/2020-12/schema',
@@ -116,6 +118,7 @@ export function configJsonSchema(): object {
     type: 'object',
     additionalProperties: false,
     properties: { $schema: { type: 'string' }, ...Object.fromEntries(properties) },
+    $defs,
   }
 }
 

@@ -117,7 +117,9 @@ const around = {
 }
 
 /** The whole of an endpoint file. */
-export const endpointSchema = z.discriminatedUnion('protocol', [v2Mapping.extend(around), jsonMapping.extend(around)])
+export const endpointSchema = z.discriminatedUnion('protocol', [v2Mapping.extend(around), jsonMapping.extend(around)], {
+  error: ({ code }) => (code === 'invalid_union' ? 'expected v2 or json' : undefined),
+})
 
 export type EndpointFile = z.infer<typeof endpointSchema>
 
