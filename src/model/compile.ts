@@ -22,13 +22,14 @@ import { floatingPoint, hasQuantised } from '../onnx/passes/quantization.js'
 import { scoresOf } from '../onnx/passes/scores.js'
 import { simplify, typed } from '../onnx/passes/simplify.js'
 import { splitSoftmax } from '../onnx/passes/softmax.js'
-import type { Engine, Session } from '../runtime/engine.js'
+import type { Engine } from '../runtime/engine.js'
 import { sizeOf, type Tensor } from '../tensor/tensor.js'
 import type { BatchModel } from './batch-model.js'
 import { type DataSpace, planInput, withInputPlan } from './data-space.js'
 import { inParts } from './in-parts.js'
 import { modelInputs, withBoundInput } from './inputs.js'
 import { emitLoss, type LossName, losses, type RowLoss } from './losses.js'
+import { type OnDemand, onDemand } from './on-demand.js'
 import { repeated } from './score-source.js'
 
 /** 'single': as the file computes. 'half': in more digits. 'quantised': rounding to whole numbers may fall the other way now and then. */
@@ -239,16 +240,21 @@ export async function compileGraph(graph: TypedGraph, engine: Engine, options: G
   const features = sizeOf(dataShape) / batch
   const inputs = new Float32Array(batch * features)
   const data = { dtype: 'float32', shape: dataShape, data: inputs } as const
-  const forward = await engine.createSession({ graph }, { threads })
   const [, second] = graph.inputs
   const bound = second && repeated(options.example!, batch)
   const given: [string, Tensor][] = [[dataName, data]]
   if (bound !== undefined)
     given.push([second.name, { dtype: 'float32', shape: [batch, bound.length / batch], data: bound }])
-  const forwardRun = forward.bind(new Map(given), [graph.outputs[0].name])
-  const scores = async () => (await forwardRun())[0] as Float32Array
+  const forward = onDemand(
+    () => engine.createSession({ graph }, { threads }),
+    session => session.bind(new Map(given), [graph.outputs[0].name]),
+  )
+  const scores = async () => (await (await forward.open())())[0] as Float32Array
   const shared = { batch, features, classes, inputs, bound, scores }
-  if (names.length === 0) return Object.assign(scoresOnly(forward), shared)
+  if (names.length === 0) {
+    await forward.open()
+    return Object.assign(scoresOnly(forward), shared)
+  }
 
   const session = await engine.createSession({ graph: attackGraph(graph, names, surrogates) }, { threads })
   const label = new Float32Array(batch * classes)
@@ -294,20 +300,20 @@ export async function compileGraph(graph: TypedGraph, engine: Engine, options: G
       return forward.runtimeSeconds + session.runtimeSeconds
     },
     async [Symbol.asyncDispose]() {
-      await forward.release()
+      await forward[Symbol.asyncDispose]()
       await session.release()
     },
   }
 }
 
 function scoresOnly(
-  forward: Session,
+  forward: OnDemand,
 ): Pick<CompiledModel, 'gradients' | 'runtimeSeconds' | typeof Symbol.asyncDispose> {
   return {
     gradients: () => Promise.reject(new RobustlyError('internal', 'the model was compiled without losses')),
     get runtimeSeconds() {
       return forward.runtimeSeconds
     },
-    [Symbol.asyncDispose]: () => forward.release(),
+    [Symbol.asyncDispose]: () => forward[Symbol.asyncDispose](),
   }
 }
