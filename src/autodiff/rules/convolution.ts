@@ -76,12 +76,14 @@ function transposedConvolution(b: GraphBuilder, g: Value, w: Value, like: Shape,
   return b.convTranspose(g, w, undefined, { strides, dilations, pads: [...begins, ...ends], group, outputPadding })
 }
 
-/** w [M, C/group, …] as [C, M/group, …] with every spatial axis reversed; done now when w is a constant. */
+/** w [M, C/group, …] as [C, M/group, …] with every spatial axis reversed; a constant again when w is one. */
 function exchanged(b: GraphBuilder, w: Value, group: number): Value {
   const [outs, perGroup, ...kernel] = w.shape as [number, number, ...number[]]
-  const constant = b.constantOf(w)
+  const constant = b.initializerOf(w)
   const shape = [perGroup * group, outs / group, ...kernel]
-  if (constant !== undefined) return b.constant(exchangedTensor(constant, shape, group))
+  if (constant !== undefined) {
+    return b.deferred({ dtype: w.dtype, shape, load: () => exchangedTensor(constant.load(), shape, group) })
+  }
   // Reversing by a product with a permutation matrix is exact, and faster than a slice of negative step.
   const area = sizeOf(kernel)
   const reversed = area === 1 ? w : b.matMul(b.reshape(w, [outs * perGroup, area]), antidiagonal(b, area, w))

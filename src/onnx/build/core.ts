@@ -64,8 +64,13 @@ export class GraphCore {
 
   /** A constant. With a name, the name must be free. */
   constant(tensor: Tensor, name = this.#fresh('constant')): Value {
-    this.#initializers.set(name, initializer(tensor))
-    return this.#define(name, tensor.dtype, tensor.shape)
+    return this.deferred(initializer(tensor), name)
+  }
+
+  /** A constant whose values are made when they are loaded, so that large ones are not all in memory at once. */
+  deferred(constant: Initializer, name = this.#fresh('constant')): Value {
+    this.#initializers.set(name, constant)
+    return this.#define(name, constant.dtype, constant.shape)
   }
 
   /** A rank-0 constant; equal ones are shared. */
@@ -90,7 +95,12 @@ export class GraphCore {
 
   /** The values of a constant, undefined for anything computed. */
   constantOf(value: Value): Tensor | undefined {
-    return this.#initializers.get(value.name)?.load()
+    return this.initializerOf(value)?.load()
+  }
+
+  /** The same, not loaded. */
+  initializerOf(value: Value): Initializer | undefined {
+    return this.#initializers.get(value.name)
   }
 
   /** Lists a value among the graph's outputs, under `name` when given. */
