@@ -64,7 +64,10 @@ export async function readModelFile(path: string, options: ReadOptions = {}): Pr
   try {
     const model = decodeModel(bytes, { external, reread })
     const dataFiles = [...external.files.keys()].sort()
-    const sha256 = await hashOf([path, ...dataFiles.map(name => external.files.get(name)!)])
+    const sha256 = await hashOf(
+      bytes,
+      dataFiles.map(name => external.files.get(name)!),
+    )
     return { ...model, file, path, sha256, dataFiles }
   } catch (error) {
     if (!(error instanceof RobustlyError)) throw error
@@ -228,8 +231,8 @@ function unsafe(location: string, reason: string, hint?: string): RobustlyError 
   })
 }
 
-async function hashOf(paths: readonly string[]): Promise<string> {
-  const hash = createHash('sha256')
+async function hashOf(bytes: Uint8Array, paths: readonly string[]): Promise<string> {
+  const hash = createHash('sha256').update(bytes)
   for (const path of paths) {
     try {
       for await (const chunk of createReadStream(path, { highWaterMark: 2 ** 22 })) hash.update(chunk as Buffer)
