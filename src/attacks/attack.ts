@@ -81,6 +81,8 @@ export interface Attack<A extends Access = Access, Options = unknown> {
   readonly kind: 'budget' | 'minimum'
   /** What it is when access and kind do not say it: random noise without a search. */
   readonly family?: 'noise'
+  /** Whether it is for pictures alone, [C, H, W] or [H, W, C], with these options. Default: for samples of any shape. */
+  pictures?(options: Options): boolean
   /** Defaults, ranges and descriptions; flags, docs and forms derive from it. */
   readonly options: z.ZodType<Options>
   /** Losses that its gradient queries use on a model of so many classes; empty for attacks without gradients. */

@@ -218,7 +218,7 @@ describe('images', () => {
     expect(drawWindow(imageLayout([12]), 0.5, 1, false, random)).toMatchObject({ height: 1, width: 6 })
   })
 
-  it.each([[[3, 6, 5]], [[6, 5, 3]]])('of shape %j are copied window by window', shape => {
+  it.each([[[3, 6, 5]], [[6, 5, 3]], [[3, 2, 3, 5]]])('of shape %j are copied window by window', shape => {
     const image = imageLayout(shape)
     expect([image.channels, image.height, image.width]).toEqual([3, 6, 5])
     const [from, to] = [new Float32Array(90).fill(1), new Float32Array(90)]
@@ -233,7 +233,7 @@ describe('images', () => {
   })
 
   it('have an orthonormal basis of low frequencies', () => {
-    for (const shape of [[2, 4, 6], [4, 6, 1], [7]]) {
+    for (const shape of [[2, 4, 6], [4, 6, 1], [2, 2, 3, 4], [7]]) {
       const features = shape.reduce((product, size) => product * size, 1)
       const { count, wave } = lowFrequencies(imageLayout(shape), 1)
       expect(count).toBe(features)

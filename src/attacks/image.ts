@@ -22,7 +22,8 @@ export interface Window {
 
 /**
  * Three dimensions are [C, H, W], or [H, W, C] when only the last one can be channels (1, 3 or 4): the rule by which data sets are
- * read. Two dimensions are [H, W]. All else has no neighbourhoods known here and is one row of pixels.
+ * read. Two dimensions are [H, W], also channels and time of a signal: windows are segments of it. Four are volumes [C, D, H, W], whose
+ * slices stand one below the other. All else is one row of pixels.
  */
 export function imageLayout(shape: Shape): ImageLayout {
   const could = (size: number) => size === 1 || size === 3 || size === 4
@@ -32,6 +33,11 @@ export function imageLayout(shape: Shape): ImageLayout {
       return { channels: c, height: a, width: b, channelStride: 1, rowStride: b * c, columnStride: c }
     }
     return { channels: a, height: b, width: c, channelStride: b * c, rowStride: c, columnStride: 1 }
+  }
+  if (shape.length === 4) {
+    const [channels, depth, rows, width] = shape
+    const height = depth * rows
+    return { channels, height, width, channelStride: height * width, rowStride: width, columnStride: 1 }
   }
   const [height, width] = shape.length === 2 ? shape : [1, shape.reduce((product, size) => product * size, 1)]
   return { channels: 1, height, width, channelStride: height * width, rowStride: width, columnStride: 1 }

@@ -1,6 +1,5 @@
 /**
- * MI-FGSM for images, whose examples should not depend on where exactly a model looks. Samples without neighbouring features (one row of
- * pixels) get plain MI-FGSM.
+ * MI-FGSM for images, whose examples should not depend on where exactly a model looks. Images of a single row get plain MI-FGSM.
  *
  * - DI: half of the gradients are taken through a copy that is resized and padded at random. Xie, Zhang, Zhou, Bai, Wang, Ren, Yuille,
  *   "Improving transferability of adversarial examples with input diversity" (CVPR 2019). Their models take larger inputs than the images
@@ -17,6 +16,7 @@ import { type GradientAt, gatherMomentum, momentumOptions, plain, shared } from 
 export const diFgsm = defineAttack({
   ...shared,
   name: 'di-fgsm',
+  pictures: () => true,
   paper: 'Xie et al., Improving transferability of adversarial examples with input diversity, CVPR 2019',
   options: momentumOptions.extend({
     probability: z.number().min(0).max(1).default(0.5).describe('share of the gradients through a resized copy'),
@@ -29,6 +29,7 @@ export const diFgsm = defineAttack({
 export const tiFgsm = defineAttack({
   ...shared,
   name: 'ti-fgsm',
+  pictures: () => true,
   paper:
     'Dong et al., Evading defenses to transferable adversarial examples by translation-invariant attacks, CVPR 2019',
   options: momentumOptions.extend({

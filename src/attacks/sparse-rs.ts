@@ -73,6 +73,7 @@ export const sparseRs = defineAttack({
   access: 'scores',
   norms: ['L0'],
   kind: 'budget',
+  pictures: ({ unit }) => unit === 'patch',
   options: sparseRsOptions,
   losses: () => [],
   *search(sample, threat, { queries, restarts, share, unit, rescale }, random) {

@@ -101,7 +101,7 @@ export interface OpenOptions {
   readonly table?: TableOptions
   /** Columns of a table, or arrays of an `.npz`, for inputs of the model that are not attacked: `PATH:bind=INPUT=NAME,…`. */
   readonly bind?: readonly Binding[]
-  /** `PATH:relabel=-1`, `PATH:relabel=2/0/1`. */
+  /** `PATH:relabel=-1`, `PATH:relabel=2:0:1`. */
   readonly relabel?: Relabelling
   readonly limits?: Partial<Limits>
 }

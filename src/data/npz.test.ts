@@ -304,7 +304,7 @@ describe('labels of another order', () => {
   test.each([
     { labels: [1, 3, 2], said: ':relabel=-1', expected: [0, 2, 1] },
     { labels: [0, 1], said: ':relabel=+1', expected: [1, 2] },
-    { labels: [0, 1, 2, 0], said: ':relabel=2/0/1', expected: [2, 0, 1, 2] },
+    { labels: [0, 1, 2, 0], said: ':relabel=2:0:1', expected: [2, 0, 1, 2] },
   ])('$labels with $said', async ({ labels, said, expected }) => {
     const path = await labelled(labels)
     const dataset = await opened(path + said)
@@ -316,15 +316,15 @@ describe('labels of another order', () => {
 
   test('names of classes move along', async () => {
     const path = await filesIn({ 'data.csv': 'a,animal\n1,cat\n2,dog\n3,cat\n' })
-    expect((await opened(`${path}:relabel=1/0`)).classNames).toEqual(['dog', 'cat'])
+    expect((await opened(`${path}:relabel=1:0`)).classNames).toEqual(['dog', 'cat'])
     expect((await opened(`${path}:relabel=+1`)).classNames).toEqual(['0', 'cat', 'dog'])
   })
 
   test.each([
     { said: ':relabel=-1', message: /row 1 .* has the label 0, for which relabel= gives no class/ },
-    { said: ':relabel=4/5', message: /row 0 .* has the label 2, for which/ },
+    { said: ':relabel=4:5', message: /row 0 .* has the label 2, for which/ },
     { said: ':relabel=1', message: /behind the path of an .npz stands relabel=1/ },
-    { said: ':relabel=0.5/1', message: /stands relabel=0.5\/1/ },
+    { said: ':relabel=0.5:1', message: /stands relabel=0.5:1/ },
   ])('refuses $said', async ({ said, message }) => {
     expect((await failure((await labelled([2, 0])) + said)).message).toMatch(message)
   })

@@ -18,7 +18,7 @@ export function relabelled(data: Dataset, relabelling: Relabelling): Dataset {
         throw new RobustlyError(
           'data-invalid',
           `row ${start + row} (counting from 0) of ${printable(data.name)} has the label ${label}, for which relabel= gives no class`,
-          { hint: 'a signed number is added to every label; 2/0/1 is the class of label 0, 1 and 2' },
+          { hint: 'a signed number is added to every label; 2:0:1 is the class of label 0, 1 and 2' },
         )
       })
       return { ...samples, labels }

@@ -47,7 +47,7 @@ const examples: Readonly<Record<string, string>> = {
   drop: 'drop=NAME',
   encode: 'encode=one-hot (or codes)',
   bind: 'bind=INPUT=NAME',
-  relabel: 'relabel=-1 (or 2/0/1)',
+  relabel: 'relabel=-1 (or 2:0:1)',
 }
 
 /** Reads what stands behind a path. Throws `usage`. */
@@ -90,7 +90,7 @@ function bindingIn(text: string): Binding {
 
 function relabellingIn(text: string): Relabelling | undefined {
   if (/^[+-]\d{1,6}$/.test(text)) return Number(text)
-  return /^\d{1,6}(\/\d{1,6})+$/.test(text) ? text.split('/').map(Number) : undefined
+  return /^\d{1,6}(:\d{1,6})+$/.test(text) ? text.split(':').map(Number) : undefined
 }
 
 /** The hash of data as they are taken: that of the files where nothing was said. */

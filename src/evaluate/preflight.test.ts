@@ -103,7 +103,7 @@ describe('preflight', () => {
     [
       'by a permutation',
       (label: number) => [2, 0, 1, 3][label]!,
-      /another order: .*0 as 2, 1 as 0, 2 as 1 .*; add :relabel=2\/0\/1\/3 behind/,
+      /another order: .*0 as 2, 1 as 0, 2 as 1 .*; add :relabel=2:0:1:3 behind/,
     ],
     ['not at all', (label: number) => label, undefined],
     ['all as one', () => 2, undefined],

@@ -195,7 +195,7 @@ export function labelOrder(said: readonly number[], labels: Int32Array, classes:
   const moves = `the classes are in another order: the model knows label ${shown.join(', ')}${moved.length > 8 ? ', …' : ''} (${agreed} of ${count} samples)`
   const order = pairs.toSorted((a, b) => a.label - b.label)
   const complete = order.every(({ label }, at) => label === at) && order.length <= mostNamed
-  return complete ? `${moves}; add ${behind(`relabel=${order.map(({ to }) => to).join('/')}`)}` : moves
+  return complete ? `${moves}; add ${behind(`relabel=${order.map(({ to }) => to).join(':')}`)}` : moves
 }
 
 /** Longer lists are no help on a screen. */

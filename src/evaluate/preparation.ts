@@ -2,7 +2,6 @@
 import { attacks } from '../attacks/index.js'
 import { type Prepared, prepare } from '../attacks/prepare.js'
 import { checkLabels, openDataset } from '../data/dataset.js'
-import { RobustlyError } from '../errors.js'
 import { randomStream } from '../random.js'
 import { loadEngine } from '../runtime/engine.js'
 import { spaceOf, threatFrom } from './evaluator.js'
@@ -42,11 +41,6 @@ export async function prepareAttack(
       { engine, space: spaceOf(spec.data.space, dataset), plan: { ...plan, batch: preparation!.batch } },
     )
     const [start, end] = spec.data.range
-    if (dataset.bound !== undefined) {
-      throw new RobustlyError('config', `attack ${name} is for models with one input`, {
-        hint: 'One perturbation for many samples needs what all inputs get to be the same: choose another attack.',
-      })
-    }
     const count = Math.min(end - start, preparation!.samples(options))
     const { inputs, labels } = await dataset.read(start, start + count)
     checkLabels(labels, model.classes, start)

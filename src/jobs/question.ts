@@ -68,8 +68,9 @@ export function planEvaluation(
   readonly range: readonly [number, number]
 } {
   const norm = question.norm ?? 'Linf'
-  const { suite, attacks } = chosenAttacks(question)
+  const { suite, attacks } = chosenAttacks(question, dataset)
   const planned = planAttacks(attacks, norm)
+  checkSamples(planned, dataset)
   checkSurrogates(question, suite, planned)
   checkAccess(question, planned)
   const box = question.box === undefined ? (dataset.kind === 'image' ? ([0, 1] as const) : null) : question.box
@@ -141,13 +142,14 @@ export function surrogatesOf({ surrogateModels = [] }: Pick<Question, 'surrogate
   return surrogateModels.map(each => (typeof each === 'string' ? { model: each } : each))
 }
 
-function chosenAttacks(question: Question): { suite: string; attacks: readonly PlannedAttack[] } {
+function chosenAttacks(question: Question, dataset: Dataset): { suite: string; attacks: readonly PlannedAttack[] } {
   const { suite, attacks } = question
   if (attacks === undefined || attacks.length === 0) {
     const name = suite ?? usualSuite(question)
     const { byNorm = false, attacks: all } = suiteNamed(name)
     const { norm = 'Linf' } = question
-    return { suite: name, attacks: all.filter(each => !byNorm || attackTable.get(each.name)?.norms.includes(norm)) }
+    const fitting = all.filter(each => !byNorm || attackTable.get(each.name)?.norms.includes(norm))
+    return { suite: name, attacks: fitting.filter(each => isPicture(dataset) || !needsPictures(each)) }
   }
   if (suite !== undefined) {
     throw new RobustlyError('usage', 'both a suite and attacks were given', {
@@ -161,6 +163,29 @@ function chosenAttacks(question: Question): { suite: string; attacks: readonly P
     })
   }
   return { suite: 'custom', attacks }
+}
+
+const isPicture = ({ kind, sampleShape }: Dataset) => kind === 'image' && sampleShape.length === 3
+const needsPictures = ({ name, options }: PlannedAttack) => attackTable.get(name)?.pictures?.(options) ?? false
+
+/** Throws `config` for attacks that make no sense of the samples. */
+function checkSamples(planned: readonly PlannedAttack[], dataset: Dataset): void {
+  const forPictures = isPicture(dataset) ? undefined : planned.find(needsPictures)
+  if (forPictures !== undefined) {
+    throw new RobustlyError(
+      'config',
+      `attack ${forPictures.name} with these options is for pictures, the samples have the shape [${dataset.sampleShape}]`,
+      {
+        hint: 'Attacks for samples of any shape: pgd, apgd-ce, fab, square, hop-skip-jump; pictures are stored as [N, C, H, W].',
+      },
+    )
+  }
+  const prepared = dataset.bound && planned.find(({ name }) => attackTable.get(name)?.preparation !== undefined)
+  if (prepared !== undefined) {
+    throw new RobustlyError('config', `attack ${prepared.name} is for models with one input`, {
+      hint: 'One perturbation for many samples needs what the other inputs get to be the same: choose another attack.',
+    })
+  }
 }
 
 function measuresDistances(suite: string, planned: readonly PlannedAttack[]): boolean {
