@@ -1,5 +1,5 @@
 /** What an input gradient costs in a vision transformer and in a network of depthwise convolutions, compiled as attacks do. */
-import { attackGraph, prepareModel, specialise } from '../src/model/compile.js'
+import { attackGraph, laidOut, prepareModel, specialise } from '../src/model/compile.js'
 import { encodeModel } from '../src/onnx/codec/index.js'
 import { randomStream } from '../src/random.js'
 import type { Engine } from '../src/runtime/engine.js'
@@ -29,7 +29,7 @@ export async function architectureCost(engine: Engine, rounds = 15): Promise<Res
 async function gradientCost(engine: Engine, { graph, sample }: Network, batch: number, rounds: number) {
   const space = { sampleShape: sample, dataLayout: undefined, modelLayout: undefined, mean: undefined, std: undefined }
   const typed = await specialise(prepareModel({ graph, functions: [] }, space), engine, batch)
-  const attacked = attackGraph(typed, ['cross-entropy'])
+  const attacked = laidOut(attackGraph(typed, ['cross-entropy']), engine)
   await using forward = await engine.createSession({ bytes: encodeModel(typed) }, { threads: 1 })
   await using gradient = await engine.createSession({ bytes: encodeModel(attacked) }, { threads: 1 })
   const random = randomStream(0, 0, 'bench', batch)

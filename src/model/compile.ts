@@ -12,9 +12,11 @@ import { fitsOneMessage, type ModelFunction } from '../onnx/codec/index.js'
 import type { Graph, Node, TypedGraph } from '../onnx/graph.js'
 import type { OperatorName } from '../onnx/operators.js'
 import { symbolicBatch, withBatch } from '../onnx/passes/batch.js'
+import { blockedLayout } from '../onnx/passes/blocked.js'
 import { canonical } from '../onnx/passes/canonical.js'
 import { keepsShapes, separateDraws, settleDropouts } from '../onnx/passes/draws.js'
 import { singlePrecision } from '../onnx/passes/halves.js'
+import { withHardSwish } from '../onnx/passes/hard-swish.js'
 import { noGradientOf, standardOperators } from '../onnx/passes/ml.js'
 import { explicitPads } from '../onnx/passes/pads.js'
 import type { Rewritten } from '../onnx/passes/pass.js'
@@ -134,7 +136,7 @@ export async function specialise(prepared: PreparedModel, engine: Engine, batch:
   const output = fixedBatch.outputs[0]
   const placed = withInputPlan(fixedBatch, inputName, batch, plan)
   const simple = await simplify({ ...placed, outputs: [output] }, engine, prepared.functions)
-  const graph = explicitPads(floatingPoint(await typed(simple, engine)))
+  const graph = withHardSwish(explicitPads(floatingPoint(await typed(simple, engine))))
   const separate = separateDraws(graph, batch)
   const retyped = separate === undefined ? undefined : await typed(separate, engine).catch(() => undefined)
   return retyped !== undefined && keepsShapes(graph, retyped) ? retyped : graph
@@ -205,6 +207,11 @@ export function attackGraph(graph: TypedGraph, names: readonly LossName[], surro
   return b.build()
 }
 
+/** The graph as the engine computes it fastest: native convolutions work in blocks of channels. */
+export function laidOut(graph: TypedGraph, engine: Pick<Engine, 'kind'>): TypedGraph {
+  return engine.kind === 'native' ? blockedLayout(graph) : graph
+}
+
 const directed: ReadonlySet<LossName> = new Set(['targeted-dlr', 'logit-difference', 'linear'])
 
 /** Sessions for one batch size. Throws `model-unsupported` when the graph has no gradient, `config` when a loss needs more classes. */
@@ -256,7 +263,8 @@ export async function compileGraph(graph: TypedGraph, engine: Engine, options: G
     return Object.assign(scoresOnly(forward), shared)
   }
 
-  const session = await engine.createSession({ graph: attackGraph(graph, names, surrogates) }, { threads })
+  const attack = laidOut(attackGraph(graph, names, surrogates), engine)
+  const session = await engine.createSession({ graph: attack }, { threads })
   const label = new Float32Array(batch * classes)
   const direction = new Float32Array(batch * classes)
   const selector = new Float32Array(batch * names.length)
