@@ -731,6 +731,20 @@ describe('typed', () => {
     expect(types.get('y')).toEqual({ dtype: 'float32', shape: [2, 2] })
   })
 
+  test('a bound computed from the size of a value is known where the value is of fixed shape', async () => {
+    const nodes = [
+      node('Size', ['x'], ['count']),
+      node('Reshape', ['count', 'list'], ['end']),
+      node('Slice', ['x', 'start', 'end', 'start'], ['y']),
+    ]
+    const constants = { list: int64([-1]), start: int64([1]) }
+    const before = graphOf({ input: ['N', 3], nodes, constants })
+    const graph = await simplify(withBatch(canonical(before).graph, 2), engine)
+    const { types } = await typed(graph, engine)
+    expect(types.get('y')).toEqual({ dtype: 'float32', shape: [2, 2] })
+    expectSame(await run(graph, numbers([2, 3])), await run(before, numbers([2, 3])))
+  })
+
   test('a shape that depends on the data is refused, by name', async () => {
     const nodes = [node('NonZero', ['x'], ['where']), node('Cast', ['where'], ['y'], { to: int(1) })]
     await expect(typed(graphOf({ input: [2, 3], nodes }), engine)).rejects.toThrow(/"(where|y)" is not fixed/)

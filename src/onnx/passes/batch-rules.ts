@@ -13,7 +13,6 @@ export const batchRules: ReadonlyMap<string, BatchRule> = new Map<string, BatchR
   ['Concat', (walk, node) => walk.concat(node)],
   // The shape follows the batch by itself.
   ['Shape', (_, node) => [node]],
-  ['Size', (_, node) => [node]],
   ['Flatten', flatten],
   ['Transpose', transpose],
   ['Unsqueeze', unsqueeze],

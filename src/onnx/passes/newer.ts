@@ -1,5 +1,5 @@
 /**
- * Operators that are newer than the canonical opset, and two whose shapes inference engines do not see through, written with
+ * Operators that are newer than the canonical opset, and three that hide shapes from inference engines, written with
  * operators of the canonical opset as their definitions say. Source: the function bodies of the ONNX operator specification, opset 24.
  */
 import { RobustlyError } from '../../errors.js'
@@ -17,6 +17,7 @@ export interface NewerOperator {
 
 export const newerOperators: ReadonlyMap<string, NewerOperator> = new Map([
   ['Einsum', { since: 12, rewrite: writtenOut }],
+  ['Size', { since: 1, rewrite: productOfSides }],
   ['GroupNormalization', { since: 21, rewrite: groupNormalization('per channel') }],
   ['Attention', { since: 23, rewrite: attention }],
   ['RMSNormalization', { since: 23, rewrite: rmsNormalization }],
@@ -31,6 +32,14 @@ const swapHeads: Attribute = intsAttribute([0, 2, 1, 3])
 function writtenOut(node: Node): readonly Node[] {
   const equation = attributeOf(node, 'equation', 'string') ?? ''
   return [changed(node, { attributes: { equation: textAttribute(withOutput(equation)) } })]
+}
+
+/** Engines fold the shape of a value where it is fixed, and what is computed from it, but not its size. */
+function productOfSides(node: Node, { additions }: StepContext): readonly Node[] {
+  const y = node.outputs[0]!
+  const e = new Emitter(additions, y)
+  e.op('ReduceProd', [e.shape(node.inputs[0]!, 0)], { keepdims: intAttribute(0) }, y)
+  return e.nodes
 }
 
 /** y = x sigmoid(α x) */
