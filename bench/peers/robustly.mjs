@@ -21,7 +21,7 @@ const { result } = await evaluate({
   individual: job.kind === 'minimum',
   attacks: job.attacks,
   seed: job.seed,
-  ...(job.mean === null ? {} : { space: { mean: job.mean, std: job.std } }),
+  ...(job.mean === null ? {} : { mean: job.mean, std: job.std }),
   run,
   processes: 1,
   threads: 1,

@@ -75,7 +75,7 @@ test.skipIf(process.platform !== 'linux')('a worker that is killed or hangs chan
     const worker = childrenOf(process.pid).find(pid => !before.has(pid))!
     process.kill(worker, hurt++ === 0 ? 'SIGKILL' : 'SIGSTOP')
   }
-  await run(folder, 'b', { attacks, timeoutSeconds: 5, onEvent })
+  await run(folder, 'b', { attacks, timeout: 5, onEvent })
   expect(notices.slice(0, 2)).toEqual([expect.stringContaining('crashed'), expect.stringContaining('no sign of life')])
   expect(essence(join(folder, 'b'))).toEqual(essence(join(folder, 'a')))
 })
@@ -94,7 +94,7 @@ test.skipIf(process.platform !== 'linux')(
     const onEvent = (event: EvaluationEvent) => {
       if (event.kind === 'progress' && event.progress.done === 10) stopping = true
     }
-    await expect(run(folder, 'b', { timeoutSeconds: 1, onEvent })).rejects.toMatchObject({ code: 'time-limit' })
+    await expect(run(folder, 'b', { timeout: 1, onEvent })).rejects.toMatchObject({ code: 'time-limit' })
     clearInterval(stop)
     await run(folder, 'b', { resume: true })
     expect(essence(join(folder, 'b'))).toEqual(essence(join(folder, 'a')))
@@ -140,7 +140,7 @@ test('a model that outgrows its memory ends with an error, and leaves no folder'
     const sum = b.reduceSum(b.expand(b.reshape(flat, [1, 784, 1, 1]), huge), [1, 2, 3], false)
     return b.add(logits, b.mul(b.reshape(sum, [1, 1]), b.scalar(0, 'float32')))
   })
-  const failure = run(folder, 'a', { memoryLimitBytes: 2 ** 30 })
+  const failure = run(folder, 'a', { memoryLimit: 2 ** 30 })
   await expect(failure).rejects.toMatchObject({ code: 'memory-limit' })
   expect(() => readFileSync(join(folder, 'a', 'run.json'))).toThrow()
 })

@@ -25,7 +25,7 @@ import { addUsage, type Usage } from '../runtime/http/usage.js'
 import { float32 } from '../tensor/tensor.js'
 import { cleanGate } from './clean-gate.js'
 import { type Chosen, chooseRun, limitsFor, type Resources } from './plan-run.js'
-import { planEvaluation, type Question, specOf, surrogatesOf } from './question.js'
+import { planEvaluation, type Question, spaceIn, specOf, surrogatesOf } from './question.js'
 import { defaultRunFolder, openRunFolder, type RunFolder } from './run-folder.js'
 import type { Service } from './service.js'
 import { supervise } from './supervisor.js'
@@ -94,7 +94,7 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
       const plan = planEvaluation({ ...options, tells: endpoint?.endpoint.kind }, dataset)
       const surrogateModels: string[] = []
       for (const { model: path, ...own } of surrogatesOf(options)) {
-        const request = factsRequest({ ...options, model: path, space: { ...options.space, ...own } })
+        const request = factsRequest({ ...options, ...own, model: path })
         surrogateModels.push(
           checkedSurrogate(model, await scout.call('facts', request, { silenceSeconds: limits.silenceSeconds })),
         )
@@ -116,12 +116,13 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
   }
 }
 
-function endpointRequest(service: Service, { data, space, engine }: EvaluateOptions) {
-  return { ...service, data: { path: resolve(data), space: space ?? {} }, engine }
+function endpointRequest(service: Service, options: EvaluateOptions) {
+  return { ...service, data: { path: resolve(options.data), space: spaceIn(options) }, engine: options.engine }
 }
 
-function factsRequest({ model, data, space, engine, allowHardlinks, surrogateGradients }: EvaluateOptions) {
-  const samples = { path: resolve(data), space: space ?? {} }
+function factsRequest(options: EvaluateOptions) {
+  const { model, data, engine, allowHardlinks, surrogateGradients } = options
+  const samples = { path: resolve(data), space: spaceIn(options) }
   return { model: resolve(model), data: samples, engine, allowHardlinks, surrogates: surrogateGradients }
 }
 

@@ -5,7 +5,7 @@ import { readManifest } from './manifest.js'
 import { limitsFor, type Resources } from './plan-run.js'
 import { withWorker } from './worker-protocol.js'
 
-export interface ExportOptions extends Pick<Resources, 'engine' | 'memoryLimitBytes' | 'timeoutSeconds'> {
+export interface ExportOptions extends Pick<Resources, 'engine' | 'memoryLimit' | 'timeout'> {
   /** Where model and data are now. Their hashes must be the run's. */
   readonly model?: string | undefined
   readonly data?: string | undefined

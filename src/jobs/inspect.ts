@@ -5,24 +5,24 @@ import type { InspectedModel } from '../evaluate/facts.js'
 import type { DataSpace } from '../evaluate/spec.js'
 import type { RuntimeDescription } from '../runtime/doctor.js'
 import { limitsFor, type Resources } from './plan-run.js'
+import { spaceIn } from './question.js'
 import type { Service } from './service.js'
 import { withWorker } from './worker-protocol.js'
 
-export interface InspectOptions extends Pick<Resources, 'engine' | 'memoryLimitBytes' | 'timeoutSeconds'> {
+export interface InspectOptions extends Pick<Resources, 'engine' | 'memoryLimit' | 'timeout'>, DataSpace {
   /** Data whose samples the model takes, for models whose input shape is open. */
   readonly data?: string | undefined
-  readonly space?: DataSpace | undefined
   readonly allowHardlinks?: boolean | undefined
   /** Whether surrogate gradients count; default on. */
-  readonly surrogates?: 'on' | 'off' | undefined
+  readonly surrogateGradients?: 'on' | 'off' | undefined
   readonly signal?: AbortSignal | undefined
 }
 
 /** What a model is and whether it can be attacked. Throws what reading and running the model throws. */
 export async function inspect(model: string, options: InspectOptions = {}): Promise<InspectedModel> {
   const { memoryLimitBytes, silenceSeconds } = limitsFor(1, options)
-  const { engine, allowHardlinks, surrogates, signal } = options
-  const data = options.data === undefined ? undefined : { path: resolve(options.data), space: options.space ?? {} }
+  const { engine, allowHardlinks, surrogateGradients: surrogates, signal } = options
+  const data = options.data === undefined ? undefined : { path: resolve(options.data), space: spaceIn(options) }
   return withWorker('inspect', { memoryLimitBytes, signal }, client =>
     client.call(
       'facts',
@@ -36,7 +36,7 @@ export async function inspect(model: string, options: InspectOptions = {}): Prom
 export async function inspectService(service: Service, options: InspectOptions = {}): Promise<InspectedEndpoint> {
   const { memoryLimitBytes, silenceSeconds } = limitsFor(1, { ...options, service })
   const { engine, signal } = options
-  const data = options.data === undefined ? undefined : { path: resolve(options.data), space: options.space ?? {} }
+  const data = options.data === undefined ? undefined : { path: resolve(options.data), space: spaceIn(options) }
   return withWorker('inspect', { memoryLimitBytes, signal }, client =>
     client.call('endpoint', { ...service, data, engine }, { silenceSeconds }),
   )

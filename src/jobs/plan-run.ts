@@ -18,10 +18,10 @@ export interface Resources {
   readonly batch?: number | undefined
   /** Default: native where it works, else WebAssembly. */
   readonly engine?: 'native' | 'wasm' | undefined
-  /** Of one worker process. Default: its share of 80 % of the machine. */
-  readonly memoryLimitBytes?: number | undefined
-  /** A worker that gives no sign of life for so long is killed. Default 300. */
-  readonly timeoutSeconds?: number | undefined
+  /** Bytes of one worker process. Default: its share of 80 % of the machine. */
+  readonly memoryLimit?: number | undefined
+  /** A worker that gives no sign of life for so many seconds is killed. Default 300. */
+  readonly timeout?: number | undefined
   /** The endpoint that is asked. */
   readonly service?: Pick<Service, 'access'> | undefined
 }
@@ -46,8 +46,8 @@ export function limitsFor(processes: number, resources: Resources): WorkerLimits
   const patience = access === undefined ? 0 : 60 + longestAnswer(access)
   const share = Math.floor((memoryShare * thisMachine().memoryBytes) / processes)
   return {
-    memoryLimitBytes: resources.memoryLimitBytes ?? Math.max(smallestLimit, share),
-    silenceSeconds: Math.max(resources.timeoutSeconds ?? 300, patience),
+    memoryLimitBytes: resources.memoryLimit ?? Math.max(smallestLimit, share),
+    silenceSeconds: Math.max(resources.timeout ?? 300, patience),
   }
 }
 

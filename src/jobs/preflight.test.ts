@@ -11,12 +11,12 @@ const doubled = { mean: [8], std: [0.1] }
 
 describe('the preflight', () => {
   it('names what mends the data when asked', { timeout: 60_000 }, async () => {
-    const { data } = await inspect(model, { data: mnist, space: doubled })
+    const { data } = await inspect(model, { data: mnist, ...doubled })
     expect(data!.better[0]).toMatchObject({ option: 'no --mean and --std' })
   })
   it('stops an evaluation of a model at chance, with what mends it', { timeout: 60_000 }, async () => {
     const run = `${temporaryFolder()}/run`
-    const error = await evaluate({ model, data: mnist, epsilon: '0.1', samples: [0, 128], space: doubled, run }).catch(
+    const error = await evaluate({ model, data: mnist, epsilon: '0.1', samples: [0, 128], ...doubled, run }).catch(
       (problem: RobustlyError) => problem,
     )
     expect(error).toMatchObject({

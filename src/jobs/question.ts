@@ -23,13 +23,13 @@ export interface Surrogate extends DataSpace {
 }
 
 /** What decides the result of an evaluation. */
-export interface Question {
+export interface Question extends DataSpace {
   /** Path of an .onnx file; of an endpoint its address. */
   readonly model: string
   /** What the model tells, where it is an endpoint. */
   readonly tells?: Kind | undefined
   /** Paths of .onnx files on which attacks by gradients run in place of the model; each perhaps with how samples enter it. */
-  readonly surrogateModels?: readonly (string | Surrogate)[] | undefined
+  readonly surrogates?: readonly (string | Surrogate)[] | undefined
   /** Path of the data, as `openDataset` takes it. */
   readonly data: string
   /** Default Linf. */
@@ -50,7 +50,6 @@ export interface Question {
   readonly seed?: number | undefined
   /** How often the model is asked about a point before there is a verdict. Default: 100 where it draws at random, else once. */
   readonly draws?: number | undefined
-  readonly space?: DataSpace | undefined
   /** Range of valid values; null: unbounded. Default: [0, 1] for images, unbounded for features. */
   readonly box?: readonly [number, number] | null | undefined
   /** Path of a JSON file with constraints of features. */
@@ -120,7 +119,7 @@ export function specOf(
       ...(question.allowHardlinks && { allowHardlinks: true }),
       ...(question.surrogateGradients === 'off' && { surrogates: 'off' as const }),
     },
-    ...(question.surrogateModels?.length && {
+    ...(question.surrogates?.length && {
       surrogateModels: surrogatesOf(question).map(({ model, ...space }, at) => ({
         path: resolve(model),
         sha256: hashes.surrogateModels[at]!,
@@ -128,7 +127,7 @@ export function specOf(
         ...(question.allowHardlinks && { allowHardlinks: true }),
       })),
     }),
-    data: { path: resolve(question.data), sha256: hashes.data, range, space: question.space ?? {} },
+    data: { path: resolve(question.data), sha256: hashes.data, range, space: spaceIn(question) },
     threat,
     suite,
     attacks,
@@ -138,8 +137,14 @@ export function specOf(
   }
 }
 
-export function surrogatesOf({ surrogateModels = [] }: Pick<Question, 'surrogateModels'>): Surrogate[] {
-  return surrogateModels.map(each => (typeof each === 'string' ? { model: each } : each))
+/** How data enter the model, of options that say more. */
+export function spaceIn({ scale, channels, mean, std, layout }: DataSpace): DataSpace {
+  const parts = Object.entries({ scale, channels, mean, std, layout })
+  return Object.fromEntries(parts.filter(([, value]) => value !== undefined))
+}
+
+export function surrogatesOf({ surrogates = [] }: Pick<Question, 'surrogates'>): Surrogate[] {
+  return surrogates.map(each => (typeof each === 'string' ? { model: each } : each))
 }
 
 function chosenAttacks(question: Question, dataset: Dataset): { suite: string; attacks: readonly PlannedAttack[] } {
@@ -192,18 +197,18 @@ function measuresDistances(suite: string, planned: readonly PlannedAttack[]): bo
   return suite === 'custom' && planned.every(({ name }) => attackTable.get(name)?.kind === 'minimum')
 }
 
-function usualSuite({ tells, surrogateModels = [] }: Question): string {
+function usualSuite({ tells, surrogates = [] }: Question): string {
   if (tells === undefined) return 'quick'
-  if (surrogateModels.length > 0) return 'transfer'
+  if (surrogates.length > 0) return 'transfer'
   return tells === 'labels' ? 'labels' : 'scores'
 }
 
 /** An endpoint gives no gradients, and one that tells labels no scores. */
-function checkAccess({ tells, surrogateModels = [] }: Question, planned: readonly PlannedAttack[]): void {
+function checkAccess({ tells, surrogates = [] }: Question, planned: readonly PlannedAttack[]): void {
   if (tells === undefined) return
   for (const { name } of planned) {
     const access = attackTable.get(name)?.access
-    if (access === 'gradients' && surrogateModels.length === 0) {
+    if (access === 'gradients' && surrogates.length === 0) {
       throw new RobustlyError('config', `attack ${name} needs gradients, which an endpoint does not give`, {
         hint: `Choose --suite ${tells === 'labels' ? 'labels' : 'scores or labels'}, or a model file to craft on with --surrogate FILE.`,
       })
@@ -216,13 +221,13 @@ function checkAccess({ tells, surrogateModels = [] }: Question, planned: readonl
   }
 }
 
-function checkSurrogates({ surrogateModels = [] }: Question, suite: string, planned: readonly PlannedAttack[]): void {
-  if (surrogateModels.length === 0 && suites.get(suite)?.needsSurrogates) {
+function checkSurrogates({ surrogates = [] }: Question, suite: string, planned: readonly PlannedAttack[]): void {
+  if (surrogates.length === 0 && suites.get(suite)?.needsSurrogates) {
     throw new RobustlyError('usage', `the suite ${suite} needs at least one surrogate`, {
       hint: 'Add --surrogate FILE: a model for the same classes that an adversary could have.',
     })
   }
-  if (surrogateModels.length > 0 && !planned.some(({ name }) => attackTable.get(name)?.access === 'gradients')) {
+  if (surrogates.length > 0 && !planned.some(({ name }) => attackTable.get(name)?.access === 'gradients')) {
     throw new RobustlyError('usage', 'surrogates were given, but no attack that would run on them', {
       hint: 'Add an attack by gradients made for transfer, such as --attack mi-fgsm.',
     })

@@ -7,7 +7,7 @@ import type { ReplayFindings, ReplayRequest } from './replay-run.js'
 import { reopenService, type ServiceParts } from './service.js'
 import { type WorkerProtocol, withWorker } from './worker-protocol.js'
 
-export interface ReplayOptions extends Pick<Resources, 'engine' | 'memoryLimitBytes' | 'timeoutSeconds'> {
+export interface ReplayOptions extends Pick<Resources, 'engine' | 'memoryLimit' | 'timeout'> {
   /** Path of the model file, where it is not at the run's path any more. Its hash must be the run's. */
   readonly model?: string | undefined
   readonly data?: string | undefined

@@ -27,8 +27,8 @@ test('attacks by gradients run on the surrogate, the others on the model; all is
   await digitModel(folder, rounded)
   const surrogate = await digitModel(folder, undefined, 'surrogate')
   const other = await digitModel(folder, (b, logits) => b.mul(logits, b.scalar(2, 'float32')), 'other')
-  const surrogateModels = [surrogate, other]
-  const { result } = await run(folder, 'a', { attacks, surrogateModels })
+  const surrogates = [surrogate, other]
+  const { result } = await run(folder, 'a', { attacks, surrogates })
   expect(result.surrogates?.map(({ file }) => file)).toEqual(['surrogate.onnx', 'other.onnx'])
   const [mi, square] = result.attacks
   expect(mi!.broken).toBeGreaterThan(5)
@@ -41,9 +41,9 @@ test('attacks by gradients run on the surrogate, the others on the model; all is
   expect(result.warnings.join()).toContain('mi-fgsm ran on 2 surrogates')
   expect(await replay(join(folder, 'a'))).toMatchObject({ refuted: 0, records: 48 })
 
-  await run(folder, 'b', { attacks, surrogateModels, processes: 2, batch: 7 })
+  await run(folder, 'b', { attacks, surrogates, processes: 2, batch: 7 })
   expect(essence(join(folder, 'b'))).toEqual(essence(join(folder, 'a')))
-  await expect(run(folder, 'a', { attacks, surrogateModels: [other], resume: true })).rejects.toMatchObject({
+  await expect(run(folder, 'a', { attacks, surrogates: [other], resume: true })).rejects.toMatchObject({
     code: 'run-mismatch',
     message: expect.stringContaining('surrogate models'),
   })
@@ -59,16 +59,16 @@ test('a surrogate takes samples in its own way, also where a perturbation is fou
     return { result, predictions, change: readFileSync(join(folder, name, 'uap-sgd.npy')) }
   }
   const space = { mean: [0.5], std: [0.25] }
-  const usual = await found('a', { surrogateModels: [model] })
-  const own = await found('b', { space, surrogateModels: [{ model, mean: [0], std: [1] }] })
+  const usual = await found('a', { surrogates: [model] })
+  const own = await found('b', { ...space, surrogates: [{ model, mean: [0], std: [1] }] })
   expect(own.result.surrogates![0]!.space).toEqual({ mean: [0], std: [1] })
   expect(own.predictions).toEqual(usual.predictions)
   expect(own.change).toEqual(usual.change)
-  const asModel = await found('c', { space, surrogateModels: [model] })
+  const asModel = await found('c', { ...space, surrogates: [model] })
   expect(asModel.result.surrogates![0]).not.toHaveProperty('space')
   expect(asModel.predictions).not.toEqual(usual.predictions)
   await expect(
-    run(folder, 'b', { attacks, force: true, space, surrogateModels: [model], resume: true }),
+    run(folder, 'b', { attacks, force: true, ...space, surrogates: [model], resume: true }),
   ).rejects.toMatchObject({ code: 'run-mismatch', message: expect.stringContaining('how data enter surrogate models') })
 })
 
@@ -78,15 +78,15 @@ test('surrogates that do not fit are refused before the run', async () => {
   const two = await digitModel(folder, (b, logits) => b.slice(logits, [1], [0], [2]), 'two')
   const gone = join(folder, 'gone.onnx')
   const same = join(folder, 'digits.onnx')
-  await expect(run(folder, 'a', { attacks, surrogateModels: [two] })).rejects.toMatchObject({
+  await expect(run(folder, 'a', { attacks, surrogates: [two] })).rejects.toMatchObject({
     code: 'config',
     message: expect.stringContaining('2 classes, the model has 10'),
   })
-  await expect(run(folder, 'a', { attacks, surrogateModels: [gone] })).rejects.toMatchObject({
+  await expect(run(folder, 'a', { attacks, surrogates: [gone] })).rejects.toMatchObject({
     code: 'model-unreadable',
   })
   await expect(run(folder, 'a', { suite: 'transfer' })).rejects.toMatchObject({ code: 'usage' })
-  await expect(run(folder, 'a', { attacks: [attacks[1]!], surrogateModels: [same] })).rejects.toMatchObject({
+  await expect(run(folder, 'a', { attacks: [attacks[1]!], surrogates: [same] })).rejects.toMatchObject({
     code: 'usage',
     message: expect.stringContaining('no attack that would run on them'),
   })

@@ -120,9 +120,8 @@ async function evaluateCommand(options: Settings, environment: Environment): Pro
   const { signal } = environment
   const service = serviceOf(model, options, environment.variables)
   const { result, folder: path } = await run({
-    ...question(service?.url ?? model!, options),
+    ...asked(service?.url ?? model!, options),
     service,
-    ...resources(options),
     onEvent,
     signal,
   })
@@ -155,46 +154,12 @@ function held(folder: string, { requirements, decide }: Settings): { outcomes: r
   }
 }
 
-function question(model: string, options: Settings) {
-  const { mean, std, layout, scale, channels } = options
-  return {
-    model,
-    data: options.data,
-    norm: options.norm,
-    epsilon: options.epsilon,
-    suite: options.suite,
-    attacks: options.attacks,
-    surrogateModels: options.surrogates,
-    individual: options.individual,
-    samples: options.samples,
-    seed: options.seed,
-    draws: options.draws,
-    space: {
-      ...{ ...(mean && { mean }), ...(std && { std }), ...(layout && { layout }) },
-      ...{ ...(scale && { scale }), ...(channels && { channels }) },
-    },
-    constraints: options.constraints,
-    box: options.box,
-    allowHardlinks: options.allowHardlinks,
-    surrogateGradients: options.surrogateGradients,
-    run: options.run,
-    resume: options.resume,
-    force: options.force,
-  }
-}
-
-function resources(options: Settings) {
-  if (options.requireNative && options.engine === 'wasm') {
+/** The library's options have the names of the table. */
+function asked(model: string, { requireNative, ...options }: Settings) {
+  if (requireNative && options.engine === 'wasm') {
     throw new RobustlyError('usage', '--require-native and --engine wasm contradict each other')
   }
-  return {
-    processes: options.processes,
-    threads: options.threads,
-    batch: options.batch,
-    engine: options.requireNative ? ('native' as const) : options.engine,
-    memoryLimitBytes: options.memoryLimit,
-    timeoutSeconds: options.timeout,
-  }
+  return { ...options, model, ...(requireNative && { engine: 'native' as const }) }
 }
 
 /** Above this many samples people are told what to expect. */

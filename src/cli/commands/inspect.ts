@@ -58,29 +58,15 @@ export const inspect: CommandEntry = {
 }
 
 async function inspectCommand(path: string | undefined, options: Options, environment: Environment): Promise<number> {
-  const { data, mean, std, layout, scale, channels, engine, allowHardlinks, surrogateGradients } = options
-  const space = {
-    ...(mean && { mean }),
-    ...(std && { std }),
-    ...(layout && { layout }),
-    ...(scale && { scale }),
-    ...(channels && { channels }),
-  }
+  const asked = { ...options, signal: environment.signal }
   const service = serviceOf(path, options, environment.variables)
   const dim = (text: string) => (hasColor(environment, environment.stdout) ? `\u001b[2m${text}\u001b[0m` : text)
   if (service !== undefined) {
-    const endpoint = await inspectService(service, { data, space, engine, signal: environment.signal })
+    const endpoint = await inspectService(service, asked)
     environment.stdout.write(options.json ? `${JSON.stringify(endpoint, null, 2)}\n` : describeEndpoint(endpoint, dim))
     return 0
   }
-  const model = await run(path!, {
-    data,
-    space,
-    engine,
-    allowHardlinks,
-    surrogates: surrogateGradients,
-    signal: environment.signal,
-  })
+  const model = await run(path!, asked)
   environment.stdout.write(options.json ? asJson(model) : describeModel(model, dim))
   if (model.missing.size === 0 || model.blackBox !== undefined) return 0
   throw new RobustlyError(

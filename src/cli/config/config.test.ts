@@ -5,8 +5,9 @@ import { Ajv2020 } from 'ajv/dist/2020.js'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { cli, temporaryFolder } from '../../../test/support/digits.js'
+import type { EvaluateOptions } from '../../jobs/evaluate.js'
 import { defineConfig } from './define.js'
-import { evaluateOptions } from './evaluate-options.js'
+import { type EvaluateTable, evaluateOptions } from './evaluate-options.js'
 import { parseJson } from './json.js'
 import { configNames, findConfig, loadConfig } from './load.js'
 import { attributeOf, type OptionRow, variableOf } from './option.js'
@@ -33,6 +34,15 @@ describe('the table', () => {
       const singular = flag.includes('--require <') ? 'requirement' : attributeOf(flag)
       expect(name).toBe(`${singular}${repeatable ? 's' : ''}`)
     }
+  })
+
+  test('the library has the same names; its own are those of a program, not of a person', () => {
+    const own: Record<Exclude<keyof EvaluateOptions, keyof EvaluateTable>, true> = {
+      service: true,
+      onEvent: true,
+      signal: true,
+    }
+    expect(Object.keys(own).filter(name => name in evaluateOptions)).toEqual([])
   })
 
   test('variables are told apart, and no two options share a flag', () => {
