@@ -17,10 +17,10 @@ import {
   temporaryFolder,
   until,
 } from '../../test/support/digits.js'
+import { inProcess } from '../../test/support/in-process.js'
 import { writeNpz } from '../data/npz-write.js'
 import { resultSchema } from '../report/schema.js'
 import { float32, int64 } from '../tensor/tensor.js'
-import { runProgram } from './program.js'
 
 const few = ['--data', mnist, '--epsilon', '0.05', '--samples', '0:40', '--processes', '1', '--batch', '16']
 const evaluate = (folder: string, ...words: string[]) =>
@@ -32,28 +32,6 @@ function failed({ code, stdout, stderr }: Ended, exitCode: number, message: RegE
   expect(stderr).toMatch(/^error: /m)
   expect(stderr).not.toMatch(/^\s+at |node:internal|file:\/\//m)
   expect(stdout).toBe('')
-}
-
-/** The same program without a process of its own: for what ends before any work begins. */
-async function inProcess(words: readonly string[]): Promise<Ended> {
-  const texts = { stdout: '', stderr: '' }
-  const stream = (name: keyof typeof texts) => {
-    const write = (text: string) => {
-      texts[name] += text
-      return true
-    }
-    return { write } as unknown as NodeJS.WriteStream
-  }
-  const code = await runProgram(words, {
-    stdin: process.stdin,
-    stdout: stream('stdout'),
-    stderr: stream('stderr'),
-    variables: {},
-    platform: process.platform,
-    argv: words,
-    signal: new AbortController().signal,
-  })
-  return { ...texts, code, signal: null }
 }
 
 test('evaluates: table on stdout, progress on stderr, files as asked', async () => {

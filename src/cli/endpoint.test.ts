@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { expect, test, vi } from 'vitest'
 import { mnist } from '../../test/support/assets.js'
 import { cli, temporaryFolder } from '../../test/support/digits.js'
+import { inProcess } from '../../test/support/in-process.js'
 import { serveModel } from '../../test/support/model-server.js'
-import { runProgram } from './program.js'
 
 const robust = 'examples/models/mnist-mlp.onnx'
 
@@ -79,22 +79,6 @@ test('a budget that is spent: exit code 4, and how to go on; secrets stay out of
   for (const text of texts) expect(text).not.toMatch(/password1|token1|key-of/)
   expect(await cli(words, { cwd: folder })).toMatchObject({ code: 2, stderr: expect.stringContaining('variable KEY') })
 })
-
-/** The same program without a process of its own: for what ends before any work begins. */
-async function inProcess(words: readonly string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-  const texts = { stdout: '', stderr: '' }
-  const stream = (name: keyof typeof texts) => {
-    const write = (text: string) => {
-      texts[name] += text
-      return true
-    }
-    return { write } as unknown as NodeJS.WriteStream
-  }
-  const signal = new AbortController().signal
-  const streams = { stdin: process.stdin, stdout: stream('stdout'), stderr: stream('stderr') }
-  const code = await runProgram(words, { ...streams, variables: {}, platform: process.platform, argv: words, signal })
-  return { ...texts, code }
-}
 
 test.each([
   [

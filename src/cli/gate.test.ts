@@ -4,33 +4,12 @@ import { join } from 'node:path'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { mnist } from '../../test/support/assets.js'
-import { cli, digitModel, type Ended, temporaryFolder } from '../../test/support/digits.js'
+import { cli, digitModel, temporaryFolder } from '../../test/support/digits.js'
+import { inProcess } from '../../test/support/in-process.js'
 import { madeUpResult } from '../../test/support/result.js'
 import { writeRun } from '../../test/support/run-folder.js'
 import { exactInterval } from '../evaluate/statistics.js'
 import { type Result, resultSchema } from '../report/schema.js'
-import { runProgram } from './program.js'
-
-async function inProcess(words: readonly string[], variables: Readonly<Record<string, string>> = {}): Promise<Ended> {
-  const texts = { stdout: '', stderr: '' }
-  const stream = (name: keyof typeof texts) => {
-    const write = (text: string) => {
-      texts[name] += text
-      return true
-    }
-    return { write } as unknown as NodeJS.WriteStream
-  }
-  const environment = {
-    stdin: process.stdin,
-    stdout: stream('stdout'),
-    stderr: stream('stderr'),
-    variables,
-    platform: process.platform,
-    argv: words,
-    signal: new AbortController().signal,
-  }
-  return { code: await runProgram(words, environment), ...texts, signal: null }
-}
 
 let folder = ''
 beforeEach(() => {
