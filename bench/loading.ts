@@ -1,8 +1,7 @@
 /**
  * What loading and differentiating a model of 25 million parameters takes: seconds, and memory as a multiple of the file, in a
- * process of its own. `node loading.js FILE` is that process.
+ * worker process as evaluations start it. This module is that process as well.
  */
-import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,8 +9,10 @@ import { fileURLToPath } from 'node:url'
 import { compile, prepareModel } from '../src/model/compile.js'
 import { encodeModel } from '../src/onnx/codec/index.js'
 import { randomStream } from '../src/random.js'
+import { connect, serve } from '../src/runtime/channel.js'
 import { loadEngine } from '../src/runtime/engine.js'
 import { readModelFile } from '../src/runtime/files.js'
+import { startWorker } from '../src/runtime/process.js'
 import type { Result } from './measure.js'
 import { resnet18 } from './resnet.js'
 
@@ -21,15 +22,19 @@ interface Loaded {
   readonly bytes: number
 }
 
+interface Loading {
+  load: { readonly params: { readonly path: string }; readonly progress: never; readonly result: Loaded }
+}
+
 /** ResNet-18 of 96 channels: 25.1 million parameters. */
-export function loadingCost(): Result[] {
+export async function loadingCost(): Promise<Result[]> {
   const folder = mkdtempSync(join(tmpdir(), 'robustly-bench-'))
   try {
     const path = join(folder, 'model.onnx')
     writeFileSync(path, encodeModel(resnet18({ batch: 1, channels: 96, random: randomStream(0, 0, 'loading') })))
     const { size } = statSync(path)
-    const { stdout } = spawnSync(process.execPath, [fileURLToPath(import.meta.url), path], { encoding: 'utf8' })
-    const { seconds, bytes } = JSON.parse(stdout) as Loaded
+    const { call, worker } = connect<Loading>(startWorker({ entry: new URL(import.meta.url), label: 'loading' }))
+    const { seconds, bytes } = await call('load', { path }).finally(() => worker.kill())
     const detail = `a file of ${(size / 1e6).toFixed(0)} MB`
     return [
       { name: 'seconds to load and differentiate 25 million parameters', value: seconds, atMost: 3, detail },
@@ -40,7 +45,7 @@ export function loadingCost(): Result[] {
   }
 }
 
-async function measure(path: string): Promise<Loaded> {
+async function load(path: string): Promise<Loaded> {
   const engine = await loadEngine()
   // The engine itself, and what the process came with, are not the model's.
   const before = process.memoryUsage.rss()
@@ -53,6 +58,4 @@ async function measure(path: string): Promise<Loaded> {
   return { seconds, bytes: process.resourceUsage().maxRSS * 1024 - before }
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  console.log(JSON.stringify(await measure(process.argv[2]!)))
-}
+if (process.argv[1] === fileURLToPath(import.meta.url)) serve<Loading>({ load: ({ path }) => load(path) })

@@ -11,7 +11,7 @@ const engine = await loadEngine()
 const results = [
   ...(await gradientCost(engine)),
   ...(await architectureCost(engine)),
-  ...loadingCost(),
+  ...(await loadingCost()),
   ...(await evaluationCost(engine)),
   ...(await suiteCost(engine)),
   ...(await processCost()),

@@ -39,8 +39,9 @@ export function capture(
   })
 }
 
-/** ONNX Runtime's settings for large weights in a file beside the model. */
+/** ONNX Runtime's settings for large weights in a file beside the model, and for a session that never runs. */
 const apart = {
+  disable_prepacking: '1',
   optimized_model_external_initializers_file_name: weights,
   optimized_model_external_initializers_min_size_in_bytes: String(largeTensor),
 }

@@ -69,12 +69,23 @@ export function readTensor(proto: TensorProto, what: string, { external, reread 
   }
   const bytes = count * BigInt(arrays[dtype].BYTES_PER_ELEMENT)
   refuseUnless(BigInt(proto.rawData.length) === bytes, what, shape, dtype, `${bytes} bytes`, `${proto.rawData.length}`)
-  const { rawData } = proto
-  if (reread === undefined) return { dtype, shape, load: () => rawTensor(new Uint8Array(rawData), dtype, shape) }
-  const { byteOffset, length: size } = rawData
-  if (size >= largeTensor) return { dtype, shape, load: () => rawTensor(reread(byteOffset, size), dtype, shape) }
-  const own = rawData.slice()
-  return { dtype, shape, load: () => rawTensor(new Uint8Array(own), dtype, shape) }
+  if (reread === undefined) return rawInitializer(dtype, shape, proto.rawData)
+  if (proto.rawData.length < largeTensor) return rawInitializer(dtype, shape, proto.rawData.slice())
+  return rereadInitializer(dtype, shape, proto.rawData, reread)
+}
+
+// Functions of their own: all closures of one function hold what any of them does, there the whole message.
+function rawInitializer(dtype: NumericType, shape: readonly number[], bytes: Uint8Array): Initializer {
+  return { dtype, shape, load: () => rawTensor(new Uint8Array(bytes), dtype, shape) }
+}
+
+function rereadInitializer(
+  dtype: NumericType,
+  shape: readonly number[],
+  { byteOffset, length }: Uint8Array,
+  reread: (offset: number, length: number) => Uint8Array,
+): Initializer {
+  return { dtype, shape, load: () => rawTensor(reread(byteOffset, length), dtype, shape) }
 }
 
 /** A tensor as a protobuf message, its values as raw data (strings as strings). Throws when a string is not Unicode. */
