@@ -187,7 +187,8 @@ export function withInputPlan(graph: Graph, inputName: string, batch: number, pl
   if (plan.permutation !== undefined) {
     emit('Transpose', [], new Map([['perm', { type: 'ints', value: [0, ...plan.permutation.map(axis => axis + 1)] }]]))
   }
-  emit('Reshape', [initializer(int64([batch, ...plan.inputShape]))])
+  const shape = plan.permutation?.map(axis => plan.sampleShape[axis]) ?? plan.sampleShape
+  if (!sameShape(shape, plan.inputShape)) emit('Reshape', [initializer(int64([batch, ...plan.inputShape]))])
   const { dtype } = graph.inputs.find(input => input.name === inputName)!
   for (const { op, constants, attributes } of toElementType(dtype as DataType)) {
     emit(op, constants.map(initializer), new Map(Object.entries(attributes)))
@@ -226,9 +227,17 @@ export function toElementType(dtype: DataType): TypeStep[] {
   return [{ op: 'Round', constants: [], attributes: {} }, { op: 'Clip', constants: bounds, attributes: {} }, cast]
 }
 
-/** One value where all are equal, else the whole sample with a batch dimension of 1. */
+/** The values with a batch dimension of 1, and 1 too along the axes along which they are all equal. */
 function compact(values: Float32Array, shape: Shape) {
-  return values.every(value => value === values[0]) ? float32([values[0]], [1]) : float32(values, [1, ...shape])
+  let [kept, dims] = [values, shape]
+  for (let axis = shape.length - 1; axis >= 0; axis--) {
+    const inner = sizeOf(dims.slice(axis + 1))
+    const line = dims[axis] * inner
+    if (!kept.every((value, i) => value === kept[i - (i % line) + (i % inner)])) continue
+    kept = kept.filter((_, i) => i % line < inner)
+    dims = dims.with(axis, 1)
+  }
+  return float32(kept, [1, ...dims])
 }
 
 /** The same way in plain arithmetic: a sample of the data as one input of the model. */
