@@ -10,6 +10,7 @@
 import { z } from 'zod'
 import type { RowLoss } from '../model/losses.js'
 import type { Random } from '../random.js'
+import { workspace } from '../tensor/kernels.js'
 import type { NormName, Region } from '../threat/norm.js'
 import { regionOf, type ThreatModel } from '../threat/threat.js'
 import {
@@ -131,25 +132,27 @@ function* ascend(
   const { norm } = threat
   const { steps, eot } = options
   const control = settingsFor[norm.name].control(region, options, start)
-  const point = new Float32Array(region.center.length)
+  using memory = workspace()
+  const point = memory.floats(region.center.length)
   if (start === undefined) norm.sample(random, region, point)
   else point.set(start)
+  const inside = { ...region, low: memory.copy(region.low), high: memory.copy(region.high) }
 
   const first = yield* askMeanGradient(point, loss, eot)
-  const bestPoint = point.slice()
-  const bestGradient = first.gradient.slice()
+  const bestPoint = memory.copy(point)
+  const bestGradient = memory.copy(first.gradient)
   let bestLoss = first.loss
   let gradient = first.gradient
-  let previous = point.slice()
+  let previous = memory.copy(point)
   let current = point
-  let next = new Float32Array(point.length)
+  let next = memory.floats(point.length)
   control.begin(first.loss)
 
   for (let step = 0; step < steps; step++) {
     const weight = step > 0 && control.momentum ? momentum : 1
     norm.ascend(
       { point: current, previous, gradient, size: control.size, momentum: weight, features: control.features },
-      region,
+      inside,
       next,
     )
     const spare = previous
@@ -169,7 +172,7 @@ function* ascend(
       gradient = bestGradient
     }
   }
-  return { point: bestPoint, loss: bestLoss }
+  return { point: bestPoint.slice(), loss: bestLoss }
 }
 
 /** Loss and gradient averaged over so many answers for the same point: the expectation over a model's own randomness. */

@@ -54,7 +54,7 @@ export interface ScoreReply extends LabelReply {
 }
 export interface GradientReply extends ScoreReply {
   readonly loss: number
-  /** Gradient of the loss to the point, [features]. */
+  /** Gradient of the loss to the point, [features]. The search may change it, and must copy what it needs beyond its next query. */
   readonly gradient: Float32Array
 }
 

@@ -7,6 +7,7 @@
  * by one; random starts of later restarts lie within half the distance found so far.
  */
 import { z } from 'zod'
+import { contract, workspace } from '../tensor/kernels.js'
 import { biasedSteps } from '../threat/biased-step.js'
 import type { HyperplaneNorm } from '../threat/hyperplane.js'
 import { regionOf, type ThreatModel } from '../threat/threat.js'
@@ -75,22 +76,19 @@ interface Run {
   readonly targets: readonly number[]
 }
 
-/** One run from `point`, which it moves. Offers every misclassified point to `nearest`. */
-export function* approach(run: Run, point: Float32Array): Steps<'gradients', void> {
+/** One run from a point. Offers every misclassified point to `nearest`. */
+export function* approach(run: Run, start: Float32Array): Steps<'gradients', void> {
   const { sample, threat, options, nearest } = run
-  const { input } = sample
   const norm = threat.norm.name as HyperplaneNorm
-  const step = biasedSteps(norm, boxOf(sample, threat), options)
+  using memory = workspace()
+  const point = memory.copy(start)
+  const box = { ...boxOf(sample, threat), center: memory.copy(sample.input) }
+  const step = biasedSteps(norm, box, options, memory)
 
   for (let k = 0; k < options.steps; k++) {
     const { value, normal } = yield* nearestBoundary(sample, run.targets, norm, point)
     step(point, normal, value)
     const { label } = yield* askLabel(point)
-    if (nearest.offer(point, label)) contract(point, input, options.backward)
+    if (nearest.offer(point, label)) contract(point, box.center, options.backward)
   }
-}
-
-/** point = center + share (point - center) */
-function contract(point: Float32Array, center: Float32Array, share: number): void {
-  for (let i = 0; i < point.length; i++) point[i] = center[i] + share * (point[i] - center[i])
 }

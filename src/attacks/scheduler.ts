@@ -6,6 +6,7 @@
 import { type BatchModel, labelOf, type RowAccount } from '../model/batch-model.js'
 import type { RowLoss } from '../model/losses.js'
 import { randomStream } from '../random.js'
+import { largestMagnitude } from '../tensor/kernels.js'
 import { repair } from '../threat/repair.js'
 import { contains, regionOf, type ThreatModel } from '../threat/threat.js'
 import type { Answer, Attack, GradientReply, Proposal, Sample, Steps } from './attack.js'
@@ -116,10 +117,10 @@ interface Queue {
 }
 
 /**
- * Searches in flight for each row of a batch. Each waits in one of two queues of up to two models, so with four times a batch of
- * them one queue always fills a batch.
+ * Searches in flight for each row of a batch, for each model: a search waits in one of a model's two queues, so that with so many
+ * of them one queue always fills a batch. More would only crowd the processor's cache.
  */
-export const lanesPerRow = 4
+export const lanesPerRow = 2
 
 const nothing = new Float32Array(0)
 const none: RowLoss = { loss: 'cross-entropy', label: 0 }
@@ -138,7 +139,7 @@ export async function schedule(options: SchedulerOptions): Promise<void> {
     gradient,
     forward,
   ])
-  const lanes = lanesPerRow * model.batch
+  const lanes = lanesPerRow * model.batch * (surrogate === undefined ? 1 : 2)
   let inFlight = 0
 
   for (;;) {
@@ -220,9 +221,6 @@ export async function schedule(options: SchedulerOptions): Promise<void> {
     lane.open = query.points.length
     for (let point = 0; point < query.points.length; point++) {
       lane.replies[point] ??= { label: 0, logits: new Float32Array(model.classes), loss: 0, gradient: nothing }
-      if (query.ask === 'gradients' && lane.replies[point].gradient === nothing) {
-        lane.replies[point].gradient = new Float32Array(model.features)
-      }
     }
     const asked = second === undefined || onTarget(lane) ? target : second
     const { rows } = query.ask === 'gradients' ? asked.gradient : asked.forward
@@ -271,13 +269,16 @@ export async function schedule(options: SchedulerOptions): Promise<void> {
     fill(model, rows)
     const losses = rows.map(({ lane }) => (lane.query.ask === 'gradients' ? lane.query.loss : none))
     const result = await model.gradients(losses)
+    const gradients = rowsOf(result.gradients, model.features)
     rows.forEach(({ lane, point }, row) => {
       const reply = lane.replies[point]
       countsOf(lane).gradient++
       takeScores(lane, reply, result.logits, row)
       reply.loss = result.losses[row]
       options.observed?.(lane.search, seen(lane, point, reply.loss))
-      const size = copyRow(result.gradients, row, reply.gradient)
+      // Alone it is read before the next batch; with others it waits for theirs.
+      reply.gradient = lane.query.points.length === 1 ? gradients[row] : gradients[row].slice()
+      const size = largestMagnitude(reply.gradient)
       if (size === 0) lane.zeroGradients++
       if (!Number.isFinite(size) || !Number.isFinite(reply.loss))
         lane.problem ??= 'the loss or its gradient is not finite'
@@ -291,7 +292,7 @@ export async function schedule(options: SchedulerOptions): Promise<void> {
   }
 
   function takeScores(lane: Lane, reply: Reply, logits: Float32Array, row: number): void {
-    copyRow(logits, row, reply.logits)
+    for (let k = 0; k < reply.logits.length; k++) reply.logits[k] = logits[row * reply.logits.length + k]
     reply.label = labelOf(reply.logits)
     lane.open--
     if (reply.label < 0) lane.problem ??= 'the model answered with scores that are not finite'
@@ -359,7 +360,8 @@ export async function schedule(options: SchedulerOptions): Promise<void> {
       }
       if (wrong === 0 || 2 * wrong < end - start) continue
       const asked = feasible(lane, point)
-      if (contains(threat, lane.region, asked) && (await options.judge(lane.search, asked))) return asked
+      // A copy, for the search takes its point back when it ends.
+      if (contains(threat, lane.region, asked) && (await options.judge(lane.search, asked))) return asked.slice()
     }
     return undefined
   }
@@ -396,14 +398,13 @@ function countsOf(lane: Lane): QueryCounts {
   return lane.transfer === undefined || onTarget(lane) ? lane.queries : lane.transfer.queries
 }
 
-/** Copies a row out of a batch; gives the sum of absolute values, which is not finite when any element is not. */
-function copyRow(batch: Float32Array, row: number, out: Float32Array): number {
-  const start = row * out.length
-  let sum = 0
-  for (let i = 0; i < out.length; i++) {
-    const value = batch[start + i]
-    out[i] = value
-    sum += Math.abs(value)
-  }
-  return sum
+/** The rows of an array that a model may fill again and again. */
+const views = new WeakMap<Float32Array, readonly Float32Array[]>()
+
+function rowsOf(batch: Float32Array, width: number): readonly Float32Array[] {
+  const known = views.get(batch)
+  if (known !== undefined) return known
+  const rows = Array.from({ length: batch.length / width }, (_, row) => batch.subarray(row * width, (row + 1) * width))
+  views.set(batch, rows)
+  return rows
 }

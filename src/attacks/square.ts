@@ -107,8 +107,9 @@ function corners({ region: { low, high }, image, random }: MoveContext): Moves {
     for (let row = window.top; row < window.top + window.height; row++) {
       let at = channel * channelStride + row * rowStride + window.left * columnStride
       for (let column = 0; column < window.width; column++) {
-        changed ||= end[at] !== best[at]
-        point[at] = end[at]
+        const value = end[at]
+        if (point[at] !== value) changed = true
+        point[at] = value
         at += columnStride
       }
     }

@@ -4,6 +4,7 @@ import type { RowLoss } from './losses.js'
 /** How much of the model an adversary may see; each level includes the ones before it. */
 export type Access = 'labels' | 'scores' | 'gradients'
 
+/** The next call may write over the arrays. */
 export interface Gradients {
   /** [batch, classes] */
   readonly logits: Float32Array
@@ -33,9 +34,9 @@ export interface BatchModel {
   readonly inputs: Float32Array
   /** Of models with several inputs, [batch, values]: what the others get in each row, as the data have it. */
   readonly bound?: Float32Array | undefined
-  /** Logits [batch, classes], of which those of rows 0 … rows - 1 (default: all) count. The result is the caller's to keep. */
+  /** Logits [batch, classes], of which those of rows 0 … rows - 1 (default: all) count. The next call may write over them. */
   scores(rows?: number): Promise<Float32Array>
-  /** Logits, losses and gradients of rows 0 … rows.length - 1. The result is the caller's to keep. */
+  /** Logits, losses and gradients of rows 0 … rows.length - 1. */
   gradients(rows: readonly RowLoss[]): Promise<Gradients>
   /** About a row of the last answer; undefined where there is nothing to tell. */
   account?(row: number): RowAccount | undefined

@@ -26,6 +26,7 @@ import { scoresOf } from '../onnx/passes/scores.js'
 import { simplify, typed } from '../onnx/passes/simplify.js'
 import { splitSoftmax } from '../onnx/passes/softmax.js'
 import type { Engine } from '../runtime/engine.js'
+import { workspace } from '../tensor/kernels.js'
 import { sizeOf, type Tensor } from '../tensor/tensor.js'
 import type { BatchModel } from './batch-model.js'
 import { type DataSpace, planInput, withInputPlan } from './data-space.js'
@@ -253,9 +254,11 @@ export async function compileGraph(graph: TypedGraph, engine: Engine, options: G
   const given: [string, Tensor][] = [[dataName, data]]
   if (bound !== undefined)
     given.push([second.name, { dtype: 'float32', shape: [batch, bound.length / batch], data: bound }])
+  const scored = { dtype: 'float32', shape, data: new Float32Array(batch * classes) } as const
+  const output = graph.outputs[0].name
   const forward = onDemand(
     () => engine.createSession({ graph }, { threads }),
-    session => session.bind(new Map(given), [graph.outputs[0].name]),
+    session => session.bind(new Map(given), [output], new Map([[output, scored]])),
   )
   const scores = async () => (await (await forward.open())())[0] as Float32Array
   const shared = { batch, features, classes, inputs, bound, scores }
@@ -276,11 +279,14 @@ export async function compileGraph(graph: TypedGraph, engine: Engine, options: G
     ['row_selector', { dtype: 'float32', shape: [batch, names.length], data: selector } as const],
   ])
   const taken = new Set(session.inputs.map(input => input.name))
-  const run = session.bind(new Map([...feeds].filter(([name]) => taken.has(name))), [
-    'row_logits',
-    'row_loss',
-    'row_gradient',
+  const memory = workspace()
+  const floats = (...shape: number[]) => ({ dtype: 'float32', shape, data: memory.floats(sizeOf(shape)) }) as const
+  const outputs = new Map([
+    ['row_logits', floats(batch, classes)],
+    ['row_loss', floats(batch)],
+    ['row_gradient', floats(...dataShape)],
   ])
+  const run = session.bind(new Map([...feeds].filter(([name]) => taken.has(name))), [...outputs.keys()], outputs)
 
   function select(row: number, loss: RowLoss): void {
     const start = row * classes
@@ -311,6 +317,7 @@ export async function compileGraph(graph: TypedGraph, engine: Engine, options: G
     async [Symbol.asyncDispose]() {
       await forward[Symbol.asyncDispose]()
       await session.release()
+      memory[Symbol.dispose]()
     },
   }
 }

@@ -63,7 +63,7 @@ export function engineOver(host: OrtHost): Engine {
         const inner = await (typeof model === 'string'
           ? host.module.InferenceSession.create(model, all)
           : host.module.InferenceSession.create(model, all))
-        return wrapSession(host.module, inner, label)
+        return wrapSession(host, inner, label)
       })
     } catch (error) {
       throw error instanceof RobustlyError ? error : creationError(label, error)

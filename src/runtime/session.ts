@@ -8,9 +8,11 @@ import type { ValueInfo } from '../onnx/graph.js'
 import { printable } from '../printable.js'
 import type { DataOf, DataType, Shape, Tensor } from '../tensor/tensor.js'
 import { arrays, sizeOf } from '../tensor/tensor.js'
+import type { EngineKind } from './engine.js'
 import { runError } from './ort-errors.js'
 
 type OrtModule = typeof ort
+type Tensors = ReadonlyMap<string, Tensor>
 
 /** Runs once over the same input arrays; resolves to the output arrays in the order of `fetches`. */
 export type BoundRun = () => Promise<readonly DataOf[DataType][]>
@@ -26,9 +28,13 @@ export interface Session extends AsyncDisposable {
   run(feeds: ReadonlyMap<string, Tensor>, fetches?: readonly string[]): Promise<Map<string, Tensor>>
   /**
    * Prepares a run over fixed input arrays: the caller fills them in place and calls the result, as often as it likes.
-   * Every call gives fresh output arrays. The inputs are checked once, here.
+   * Every call gives fresh output arrays, but for outputs whose tensors are given: these it writes into. Inputs are checked once, here.
    */
-  bind(inputs: ReadonlyMap<string, Tensor>, fetches: readonly string[]): BoundRun
+  bind(
+    inputs: ReadonlyMap<string, Tensor>,
+    fetches: readonly string[],
+    outputs?: ReadonlyMap<string, Tensor & { readonly dtype: 'float32' }>,
+  ): BoundRun
   /** Wall time spent inside ONNX Runtime's own `run` so far, in seconds. */
   readonly runtimeSeconds: number
   /** Gives the model's memory back, which nothing else does. May be called more than once. */
@@ -36,7 +42,11 @@ export interface Session extends AsyncDisposable {
 }
 
 /** Wraps a session of ONNX Runtime; `release` runs after it is disposed of. */
-export function wrapSession(module: OrtModule, inner: ort.InferenceSession, label: string): Session {
+export function wrapSession(
+  { kind, module }: { readonly kind: EngineKind; readonly module: OrtModule },
+  inner: ort.InferenceSession,
+  label: string,
+): Session {
   const inputs = inner.inputMetadata.map(valueInfo)
   const outputs = inner.outputMetadata.map(valueInfo)
   const declared = new Map(inputs.map(info => [info.name, info]))
@@ -60,10 +70,15 @@ export function wrapSession(module: OrtModule, inner: ort.InferenceSession, labe
     return fetches
   }
 
-  const prepare = (inputs: ReadonlyMap<string, Tensor>, fetches: readonly string[]) => {
+  const prepare = (inputs: ReadonlyMap<string, Tensor>, fetches: readonly string[], outputs?: Tensors) => {
     if (released) throw new RobustlyError('internal', `${label}: the session was released before this run`)
     const feeds = checkedFeeds(module, declared, inputs, label)
-    const call = caller(inner, feeds, wanted(fetches))
+    const targets = wanted(fetches).map((name): [string, ort.Tensor | null] => {
+      // WebAssembly has a memory of its own.
+      const target = kind === 'native' ? outputs?.get(name) : undefined
+      return [name, target === undefined ? null : ortTensor(module, target)]
+    })
+    const call = caller(inner, feeds, targets)
     return async () => {
       const start = performance.now()
       try {
@@ -91,8 +106,8 @@ export function wrapSession(module: OrtModule, inner: ort.InferenceSession, labe
       const results = await prepare(feeds, fetches)()
       return new Map(fetches.map((name, i) => [name, tensorFrom(results[i]!, produced.get(name)!, label)]))
     },
-    bind(inputs, fetches) {
-      const call = prepare(inputs, fetches)
+    bind(inputs, fetches, outputs) {
+      const call = prepare(inputs, fetches, outputs)
       const halves = fetches.map(name => produced.get(name)!.dtype === 'float16')
       const plain = !halves.includes(true)
       return async () => {
@@ -100,7 +115,9 @@ export function wrapSession(module: OrtModule, inner: ort.InferenceSession, labe
         const data = new Array<DataOf[DataType]>(results.length)
         for (let i = 0; i < results.length; i++) {
           const array = results[i]!.data as DataOf[DataType]
-          data[i] = plain || !halves[i] ? array : bits(array)
+          const own = outputs?.get(fetches[i]!)?.data as Float32Array | undefined
+          if (own !== undefined && own !== array) own.set(array as Float32Array)
+          data[i] = own ?? (plain || !halves[i] ? array : bits(array))
         }
         return data
       }
@@ -120,18 +137,19 @@ export function wrapSession(module: OrtModule, inner: ort.InferenceSession, labe
 function caller(
   inner: ort.InferenceSession,
   feeds: Record<string, ort.Tensor>,
-  fetches: readonly string[],
+  targets: readonly (readonly [string, ort.Tensor | null])[],
 ): () => Promise<ort.Tensor[]> {
-  const names = [...fetches]
+  const names = targets.map(([name]) => name)
+  const fetches = nullRecord(targets)
   const pick = (results: Readonly<Record<string, ort.OnnxValue>>) => {
     const picked = new Array<ort.Tensor>(names.length)
     for (let i = 0; i < names.length; i++) picked[i] = results[names[i]!] as ort.Tensor
     return picked
   }
-  if (!names.includes('__proto__')) return () => inner.run(feeds, names).then(pick)
+  if (!names.includes('__proto__'))
+    return () => inner.run(feeds, fetches as ort.InferenceSession.FetchesType).then(pick)
   const handler = (inner as unknown as { handler: { run: ort.InferenceSession['run'] } }).handler
-  const targets = nullRecord(names.map(name => [name, null]))
-  return () => handler.run(feeds, targets, {}).then(pick)
+  return () => handler.run(feeds, fetches as ort.InferenceSession.FetchesType, {}).then(pick)
 }
 
 /** Feeds as ONNX Runtime takes them, in an object without a prototype. Throws when they are not exactly the inputs. */

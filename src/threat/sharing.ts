@@ -3,6 +3,7 @@
  * min(t u_i, room_i), with u_i = 1 in Linf and |w_i| in L2. Few features lie so near the box that they reach it: only these are looked at
  * one by one, all others count as one.
  */
+import { listNear, type Workspace } from '../tensor/kernels.js'
 import type { Bounds } from './hyperplane.js'
 
 /** Bounds and scratch space of a series of steps. Fastest when they are of about the same length. */
@@ -18,23 +19,24 @@ export interface SharingSpace extends Bounds {
   rest: number
   /** The t of the last step: where the search for the next begins. It decides how long that takes, not where it ends. */
   last: number
-  /** Sums that a loop gives back. */
+  /** A sum that a loop gives back. */
   readonly sums: Float64Array
 }
 
-export function sharingSpace(norm: 'Linf' | 'L2', { low, high }: Bounds): SharingSpace {
+/** The list lies in the workspace, if there is one. */
+export function sharingSpace(norm: 'Linf' | 'L2', { low, high }: Bounds, memory?: Workspace): SharingSpace {
   const features = low.length
   return {
     low,
     high,
     byWeight: norm === 'L2',
-    near: new Int32Array(features),
+    near: memory?.ints(features) ?? new Int32Array(features),
     slopes: new Float64Array(features),
     ends: new Float64Array(features),
     count: 0,
     rest: 0,
     last: 0,
-    sums: new Float64Array(5),
+    sums: new Float64Array(1),
   }
 }
 
@@ -49,7 +51,7 @@ export function stepShared(
   value: number,
   out: Float64Array,
 ): number {
-  listNear(space, point, normal)
+  survey(space, point, normal, value)
   const t = solve(space, point, normal, value)
   const spread = space.byWeight ? spreadWeights : spreadSigns
   spread(normal, uniformMove(value, t), out)
@@ -64,13 +66,12 @@ export function stepShared(
 const margin = 1.5
 
 /** Features that can reach the box only at a larger t are not listed. */
-export const boundOf = ({ last }: SharingSpace) => margin * last
+const boundOf = ({ last }: SharingSpace) => margin * last
 
-/** Lists the features that could reach the box in a step not much longer than the last, whichever way they move. */
-export function listNear(space: SharingSpace, point: Float32Array, normal: Float32Array): void {
+/** Lists the features that could reach the box in a step not much longer than the last. */
+export function survey(space: SharingSpace, point: Float32Array, normal: Float32Array, value: number): void {
   const { low, high, near, byWeight, sums } = space
-  const gather = byWeight ? gatherByWeight : gatherNear
-  space.count = gather(point, normal, low, high, boundOf(space), near, sums)
+  space.count = listNear(point, normal, low, high, value, boundOf(space), byWeight, near, sums)
   space.rest = sums[0]
 }
 
@@ -96,7 +97,7 @@ export function solve(space: SharingSpace, point: Float32Array, normal: Float32A
     space.last = t
     // Not up to the bound itself, where rounding decides what is near.
     if (t <= 0.999 * bound || t === 0) break
-    listNear(space, point, normal)
+    survey(space, point, normal, value)
   }
   const listed = space.count
   space.count = 0
@@ -186,48 +187,6 @@ function root(
 
 // The loops over all features stand in functions of their own that take arrays, which V8 compiles best; and they have no branches on
 // the signs of gradients, which defeat branch prediction.
-
-function gatherNear(
-  point: Float32Array,
-  normal: Float32Array,
-  low: Float32Array,
-  high: Float32Array,
-  bound: number,
-  near: Int32Array,
-  sums: Float64Array,
-): number {
-  let count = 0
-  let sum = 0
-  for (let i = 0; i < point.length; i++) {
-    const x = point[i]
-    if (x - low[i] >= bound && high[i] - x >= bound) sum += Math.abs(normal[i])
-    else near[count++] = i
-  }
-  sums[0] = sum
-  return count
-}
-
-function gatherByWeight(
-  point: Float32Array,
-  normal: Float32Array,
-  low: Float32Array,
-  high: Float32Array,
-  bound: number,
-  near: Int32Array,
-  sums: Float64Array,
-): number {
-  let count = 0
-  let sum = 0
-  for (let i = 0; i < point.length; i++) {
-    const x = point[i]
-    const weight = Math.abs(normal[i])
-    const room = bound * weight
-    if (x - low[i] >= room && high[i] - x >= room) sum += weight * weight
-    else near[count++] = i
-  }
-  sums[0] = sum
-  return count
-}
 
 /** t sign(w): by the bits 1, -1 or 0. */
 function spreadSigns(normal: Float32Array, t: number, out: Float64Array): void {

@@ -1,21 +1,18 @@
 /** Linf: every feature may change by at most epsilon. */
+import { ascendLinf, farthest } from '../../tensor/kernels.js'
 import { type Box, boxBounds, clampToBox, type Norm } from '../norm.js'
 
 export const linf: Norm = {
   name: 'Linf',
 
   distance(a, b) {
-    let largest = 0
-    for (let i = 0; i < a.length; i++) {
-      const difference = Math.abs(a[i] - b[i])
-      // The negation keeps NaN: a point with NaN is infinitely far.
-      if (!(difference <= largest)) largest = Number.isNaN(difference) ? Number.POSITIVE_INFINITY : difference
-    }
-    return largest
+    const largest = farthest(a, b)
+    return Number.isNaN(largest) ? Number.POSITIVE_INFINITY : largest
   },
 
   region(center, epsilon, box: Box) {
     const bounds = boxBounds(center, box)
+    if (epsilon === Number.POSITIVE_INFINITY) return { center, epsilon, ...bounds }
     const low = new Float32Array(center.length)
     const high = new Float32Array(center.length)
     for (let i = 0; i < center.length; i++) {
@@ -34,26 +31,8 @@ export const linf: Norm = {
     }
   },
 
-  /**
-   * All in one pass and without branches, for the signs of gradients are as good as random to a branch predictor:
-   * sign from the bits, and clip(v) = (|v - low| + low + high - |v - high|) / 2, whose float64 rounding vanishes in float32.
-   */
   ascend({ point, previous, gradient, size, momentum }, { low, high }, out) {
-    const patterns = new Int32Array(gradient.buffer, gradient.byteOffset, gradient.length)
-    const rest = 1 - momentum
-    for (let i = 0; i < out.length; i++) {
-      const magnitude = patterns[i] << 1
-      const sign = (patterns[i] >> 31) | ((magnitude | -magnitude) >>> 31)
-      const x = point[i]
-      const l = low[i]
-      const h = high[i]
-      const both = l + h
-      const stepped = x + size * sign
-      const inside = (Math.abs(stepped - l) + both - Math.abs(stepped - h)) * 0.5
-      // x + m (inside - x) + (1 - m) (x - previous)
-      const moved = momentum * inside + rest * (x + x - previous[i])
-      out[i] = (Math.abs(moved - l) + both - Math.abs(moved - h)) * 0.5
-    }
+    ascendLinf(point, previous, gradient, low, high, out, size, momentum)
   },
 
   /** x + epsilon t / max|t| with t uniform in the cube: on the sphere, as AutoAttack starts. */

@@ -1,0 +1,153 @@
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { describe, expect, it } from 'vitest'
+import { randomStream } from '../random.js'
+import { source } from './kernels.generated.js'
+import {
+  ascendLinf,
+  contract,
+  drift,
+  farthest,
+  largestMagnitude,
+  listNear,
+  towards,
+  type Workspace,
+  workspace,
+} from './kernels.js'
+
+/** Around a vector of four, and beyond what is copied through at a time. */
+const lengths = [1, 2, 3, 4, 5, 63, 64, 3072, 2 ** 14, 2 ** 14 + 7, 40_001]
+const places = ['in the memory', 'outside', 'partly inside'] as const
+
+/** Arrays of numbers around zero, some of which are zero, where the place says. */
+function arraysOf(count: number, length: number, place: (typeof places)[number], memory: Workspace): Float32Array[] {
+  const random = randomStream(1, length, 'kernels')
+  return Array.from({ length: count }, (_, k) => {
+    const inside = place === 'in the memory' || (place === 'partly inside' && k % 2 === 0)
+    const array = inside ? memory.floats(length) : new Float32Array(length)
+    for (let i = 0; i < length; i++) array[i] = i % 5 === 3 ? 0 : random.normal()
+    return array
+  })
+}
+
+const clip = (x: number, low: number, high: number) => Math.min(Math.max(x, low), high)
+const plain = (length: number, of: (i: number) => number) => Float32Array.from({ length }, (_, i) => of(i))
+const sum = (length: number, of: (i: number) => number) => {
+  let total = 0
+  for (let i = 0; i < length; i++) total += of(i)
+  return total
+}
+
+describe.each(places)('kernels on arrays %s', place => {
+  it.each(lengths)('compute what they say on %i elements', length => {
+    using memory = workspace()
+    const [point, other, slope, out, low, high] = arraysOf(6, length, place, memory)
+    low.fill(-0.7)
+    high.fill(0.9)
+    const start = point.slice()
+
+    ascendLinf(point, other, slope, low, high, out, 0.3, 0.75)
+    const expected = plain(length, i => {
+      const inside = clip(start[i] + 0.3 * Math.sign(slope[i]), low[i], high[i])
+      return clip(0.75 * inside + 0.25 * (start[i] + start[i] - other[i]), low[i], high[i])
+    })
+    expect(out).toEqual(expected)
+
+    expect(largestMagnitude(slope)).toBe(slope.reduce((most, value) => Math.max(most, Math.abs(value)), 0))
+    expect(farthest(point, other)).toBe(point.reduce((most, x, i) => Math.max(most, Math.abs(x - other[i])), 0))
+    expect(towards(point, other, slope)).toBeCloseTo(
+      sum(length, i => slope[i] * (other[i] - point[i])),
+      8,
+    )
+
+    contract(point, other, 0.9)
+    expect(point).toEqual(plain(length, i => other[i] + 0.9 * (start[i] - other[i])))
+
+    for (const byWeight of [false, true]) {
+      point.set(start)
+      drift(point, other, slope, low, high, 0.1, -0.2, byWeight)
+      const step = (i: number) => (byWeight ? slope[i] : Math.sign(slope[i]))
+      expect(point).toEqual(plain(length, i => clip(0.9 * start[i] + 0.1 * other[i] - 0.2 * step(i), low[i], high[i])))
+    }
+  })
+
+  it.each(lengths)('list what is near the bounds in the direction of the move, of %i elements', length => {
+    using memory = workspace()
+    const [point, slope, low, high] = arraysOf(4, length, place, memory)
+    for (let i = 0; i < length; i++) point[i] = clip(point[i], -1, 1)
+    low.fill(-1)
+    high.fill(1)
+    for (const near of [memory.ints(length), new Int32Array(length)]) {
+      for (const value of [1.5, -1.5]) {
+        for (const byWeight of [false, true]) {
+          const rest = new Float64Array(1)
+          const count = listNear(point, slope, low, high, value, 0.4, byWeight, near, rest)
+          const weight = (i: number) => (byWeight ? Math.abs(slope[i]) : 1)
+          const isNear = (i: number) => (slope[i] < 0 === value > 0 ? 1 - point[i] : point[i] + 1) < 0.4 * weight(i)
+          const listed = Array.from({ length }, (_, i) => i).filter(isNear)
+          expect([...near.subarray(0, count)]).toEqual(listed)
+          const gain = (i: number) => (isNear(i) ? 0 : Math.abs(slope[i]) * weight(i))
+          expect(rest[0]).toBeCloseTo(sum(length, gain), 8)
+        }
+      }
+    }
+  })
+
+  it.each([0, 3, 5000])('show a value that is not a number at %i', at => {
+    using memory = workspace()
+    const [a, b] = arraysOf(2, 5001, place, memory)
+    for (const value of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
+      a[at] = value
+      expect(Number.isFinite(largestMagnitude(a))).toBe(false)
+      expect(farthest(a, b)).toBe(Number.isNaN(value) ? Number.NaN : Number.POSITIVE_INFINITY)
+    }
+  })
+})
+
+describe('a sum', () => {
+  it('is the same to the last bit wherever the arrays lie', () => {
+    using memory = workspace()
+    const results = places.map(place => towards(...(arraysOf(3, 40_001, place, memory) as [never, never, never])))
+    expect(new Set(results).size).toBe(1)
+  })
+})
+
+describe('a workspace', () => {
+  it('gives zeros, also where another one wrote before', () => {
+    {
+      using memory = workspace()
+      memory.floats(100).fill(7)
+      memory.ints(100).fill(7)
+    }
+    using memory = workspace()
+    expect(memory.floats(100).every(value => value === 0)).toBe(true)
+    expect(memory.ints(100).every(value => value === 0)).toBe(true)
+  })
+
+  it('keeps arrays of different workspaces apart while both are in use', () => {
+    using first = workspace()
+    const a = first.floats(10).fill(1)
+    {
+      using second = workspace()
+      second.floats(10).fill(2)
+    }
+    using third = workspace()
+    third.copy(new Float32Array(10).fill(3))
+    expect(a).toEqual(new Float32Array(10).fill(1))
+  })
+
+  it('goes on with ordinary arrays where its memory ends', () => {
+    using memory = workspace()
+    const length = 2 ** 24
+    const arrays = Array.from({ length: 5 }, () => memory.floats(length))
+    expect(new Set(arrays.map(({ buffer }) => buffer)).size).toBeGreaterThan(1)
+    const last = arrays.at(-1)!
+    last[length - 1] = -3
+    expect(largestMagnitude(last)).toBe(3)
+  })
+})
+
+it('the generated module is that of the source', () => {
+  const text = readFileSync(new URL('../../assembly/kernels.ts', import.meta.url))
+  expect(source).toBe(createHash('sha256').update(text).digest('hex'))
+})

@@ -1,0 +1,273 @@
+/**
+ * The loops over features that gradient attacks spend their time in, as WebAssembly with SIMD: float32 arithmetic, sums carried on in
+ * float64. Arrays of a workspace lie in the module's memory and are used where they are; all others are copied through it.
+ */
+import { binary } from './kernels.generated.js'
+
+/** As much of the standard's interface as is used here. */
+declare const WebAssembly: {
+  readonly Memory: new (descriptor: { initial: number }) => { readonly buffer: ArrayBuffer }
+  readonly Module: new (bytes: Uint8Array) => object
+  readonly Instance: new (module: object, imports: object) => { readonly exports: object }
+}
+
+interface Kernels {
+  largest(count: number, a: number): number
+  ascendLinf(
+    ...at: [
+      count: number,
+      point: number,
+      previous: number,
+      gradient: number,
+      low: number,
+      high: number,
+      out: number,
+      size: number,
+      momentum: number,
+    ]
+  ): void
+  listNear(
+    ...at: [
+      count: number,
+      point: number,
+      normal: number,
+      low: number,
+      high: number,
+      near: number,
+      base: number,
+      value: number,
+      bound: number,
+      byWeight: number,
+      sums: number,
+    ]
+  ): number
+  towards(count: number, point: number, center: number, normal: number): number
+  contract(count: number, point: number, center: number, share: number): void
+  farthest(count: number, a: number, b: number): number
+  drift(
+    ...at: [
+      count: number,
+      point: number,
+      center: number,
+      normal: number,
+      low: number,
+      high: number,
+      alpha: number,
+      move: number,
+      byWeight: number,
+    ]
+  ): void
+}
+
+/** Reserved, and taken up only as far as it is used. What does not fit lies outside and is copied through. */
+const capacity = 2 ** 28
+/** Elements that are copied through at a time. */
+const chunk = 2 ** 14
+const slots = 6
+const cacheLine = 64
+
+const memory = new WebAssembly.Memory({ initial: capacity / 2 ** 16 })
+/** It never grows. */
+const { buffer } = memory
+const compiled = new WebAssembly.Module(Uint8Array.from(atob(binary), character => character.charCodeAt(0)))
+const kernels = new WebAssembly.Instance(compiled, { env: { memory } }).exports as Kernels
+
+const sums = new Float64Array(buffer, 1024, 1)
+const scratch = Array.from({ length: slots }, (_, slot) => new Float32Array(buffer, 4096 + slot * 4 * chunk, chunk))
+const start = 4096 + slots * 4 * chunk
+
+/** Arrays that the kernels use without copying, until the workspace is disposed of. */
+export interface Workspace extends Disposable {
+  /** Zeros. */
+  floats(length: number): Float32Array
+  ints(length: number): Int32Array
+  copy(values: Float32Array): Float32Array
+}
+
+/** Blocks given back, by their size. */
+const free = new Map<number, number[]>()
+let end = start
+let inUse = 0
+
+export function workspace(): Workspace {
+  const blocks: { readonly at: number; readonly size: number }[] = []
+  const place = (length: number): number | undefined => {
+    const size = Math.ceil((4 * length) / cacheLine) * cacheLine
+    const known = free.get(size)?.pop()
+    if (known === undefined && end + size > capacity) return undefined
+    const at = known ?? end
+    if (known === undefined) end += size
+    new Uint8Array(buffer, at, size).fill(0)
+    blocks.push({ at, size })
+    inUse++
+    return at
+  }
+  const floats = (length: number) => {
+    const at = place(length)
+    return at === undefined ? new Float32Array(length) : new Float32Array(buffer, at, length)
+  }
+  return {
+    floats,
+    ints(length) {
+      const at = place(length)
+      return at === undefined ? new Int32Array(length) : new Int32Array(buffer, at, length)
+    },
+    copy(values) {
+      const copied = floats(values.length)
+      copied.set(values)
+      return copied
+    },
+    [Symbol.dispose]() {
+      for (const { at, size } of blocks) {
+        const others = free.get(size)
+        if (others === undefined) free.set(size, [at])
+        else others.push(at)
+      }
+      inUse -= blocks.length
+      blocks.length = 0
+      if (inUse > 0) return
+      free.clear()
+      end = start
+    },
+  }
+}
+
+/** Where the arrays of a call lie. */
+const at = new Int32Array(slots)
+
+/**
+ * Calls a kernel for arrays of one length, some elements at a time: where they lie, or through the scratch space. `written` is the one
+ * that it changes. The parts are the same either way, and with them the order of a sum.
+ */
+function over(arrays: readonly Float32Array[], written: number, call: (count: number, first: number) => void): void {
+  const { length } = arrays[0]
+  for (let first = 0; first < length; first += chunk) {
+    const count = Math.min(chunk, length - first)
+    for (let k = 0; k < arrays.length; k++) {
+      at[k] = direct(arrays[k], count) ? arrays[k].byteOffset + 4 * first : throughScratch(arrays[k], k, first, count)
+    }
+    call(count, first)
+    if (written < 0 || direct(arrays[written], count)) continue
+    arrays[written].set(scratch[written].subarray(0, count), first)
+  }
+}
+
+/** Kernels read whole vectors of four, which beyond an array's end hold something else. */
+function direct(array: Float32Array, count: number): boolean {
+  return array.buffer === buffer && count % 4 === 0
+}
+
+function throughScratch(array: Float32Array, slot: number, first: number, count: number): number {
+  const part = scratch[slot]
+  part.set(first === 0 && count === array.length ? array : array.subarray(first, first + count))
+  part.fill(0, count, count + 3)
+  return part.byteOffset
+}
+
+/** The largest absolute value: not finite when any value is not. */
+export function largestMagnitude(values: Float32Array): number {
+  let most = 0
+  over([values], -1, count => {
+    const here = kernels.largest(count, at[0])
+    if (!(here <= most)) most = here
+  })
+  return most
+}
+
+/** `Norm.ascend` in Linf: out = clip(x + m (clip(x + size sign(gradient)) - x) + (1 - m) (x - previous)). */
+export function ascendLinf(
+  point: Float32Array,
+  previous: Float32Array,
+  gradient: Float32Array,
+  low: Float32Array,
+  high: Float32Array,
+  out: Float32Array,
+  size: number,
+  momentum: number,
+): void {
+  over([point, previous, gradient, low, high, out], 5, count => {
+    kernels.ascendLinf(count, at[0], at[1], at[2], at[3], at[4], at[5], size, momentum)
+  })
+}
+
+/**
+ * Lists the features less than `bound` (by weight: less than bound |normal|) away from the end of the bounds to which they move when a
+ * linear function goes from this value to zero. Gives their number; `rest[0]` is then the sum of |normal| (by weight: of its squares)
+ * over all other features.
+ */
+export function listNear(
+  point: Float32Array,
+  normal: Float32Array,
+  low: Float32Array,
+  high: Float32Array,
+  value: number,
+  bound: number,
+  byWeight: boolean,
+  near: Int32Array,
+  rest: Float64Array,
+): number {
+  let listed = 0
+  sums[0] = 0
+  const inside = near.buffer === buffer
+  over([point, normal, low, high], -1, (count, first) => {
+    const list = inside ? near.byteOffset + 4 * listed : scratch[4].byteOffset
+    const found = kernels.listNear(
+      count,
+      at[0],
+      at[1],
+      at[2],
+      at[3],
+      list,
+      first,
+      value,
+      bound,
+      byWeight ? 1 : 0,
+      sums.byteOffset,
+    )
+    if (!inside) near.set(new Int32Array(buffer, list, found), listed)
+    listed += found
+  })
+  rest[0] = sums[0]
+  return listed
+}
+
+/** normal.(center - point) */
+export function towards(point: Float32Array, center: Float32Array, normal: Float32Array): number {
+  let sum = 0
+  over([point, center, normal], -1, count => {
+    sum += kernels.towards(count, at[0], at[1], at[2])
+  })
+  return sum
+}
+
+/** point = clip((1 - alpha) point + alpha center + move d), where d is normal by weight, else its signs. */
+export function drift(
+  point: Float32Array,
+  center: Float32Array,
+  normal: Float32Array,
+  low: Float32Array,
+  high: Float32Array,
+  alpha: number,
+  move: number,
+  byWeight: boolean,
+): void {
+  over([point, center, normal, low, high], 0, count => {
+    kernels.drift(count, at[0], at[1], at[2], at[3], at[4], alpha, move, byWeight ? 1 : 0)
+  })
+}
+
+/** point = center + share (point - center) */
+export function contract(point: Float32Array, center: Float32Array, share: number): void {
+  over([point, center], 0, count => {
+    kernels.contract(count, at[0], at[1], share)
+  })
+}
+
+/** The largest |a - b|; NaN when any of them is. */
+export function farthest(a: Float32Array, b: Float32Array): number {
+  let most = 0
+  over([a, b], -1, count => {
+    most = Math.max(most, kernels.farthest(count, at[0], at[1]))
+  })
+  return most
+}
