@@ -9,7 +9,8 @@ import { randomStream } from '../random.js'
 import { largestMagnitude } from '../tensor/kernels.js'
 import { repair } from '../threat/repair.js'
 import { contains, regionOf, type ThreatModel } from '../threat/threat.js'
-import type { Answer, Attack, GradientReply, Proposal, Sample, Steps } from './attack.js'
+import type { Answer, Attack, GradientReply, Proposal, Sample } from './attack.js'
+import { searchOf } from './own-units.js'
 import { type RoutedQuery, transferred } from './transfer.js'
 
 export interface Search {
@@ -191,7 +192,7 @@ export async function schedule(options: SchedulerOptions): Promise<void> {
   function open(search: Search, stage: number): Lane {
     const { sample, attack } = search
     const random = (restart: number) => randomStream(options.seed, sample.index, attack.name, restart)
-    const own = attack.search(sample, threat, search.options, random, search.prepared) as Steps<'gradients'>
+    const own = searchOf({ ...search, threat, random })
     const transfer =
       second !== undefined && attack.access === 'gradients'
         ? { queries: { forward: 0, gradient: 0 }, fooledSurrogate: false }

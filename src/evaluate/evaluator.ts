@@ -11,7 +11,7 @@ import type { DataSpace } from '../model/data-space.js'
 import { ofSample } from '../model/score-source.js'
 import { loadEngine } from '../runtime/engine.js'
 import { compileConstraints, violationOf } from '../threat/constraints.js'
-import { norms, type ThreatModel } from '../threat/threat.js'
+import { normWith, type ThreatModel } from '../threat/threat.js'
 import { startLedger, watched } from './costs.js'
 import { vote } from './draws.js'
 import { type Attempt, encodeFloats, type SampleRecord } from './record.js'
@@ -57,7 +57,7 @@ export function threatFrom(spec: ThreatSpec): ThreatModel {
   const [low, high] = spec.box ?? [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY]
   const constraints = spec.constraints && compileConstraints(spec.constraints)
   const { norm, epsilon, epsilonText } = spec
-  return { norm: norms[norm], epsilon, epsilonText, box: { low, high }, constraints }
+  return { norm: normWith(norm, epsilon, constraints), epsilon, epsilonText, box: { low, high }, constraints }
 }
 
 export function spaceOf(

@@ -83,6 +83,13 @@ export function planEvaluation(
   if (draws !== undefined && (!Number.isSafeInteger(draws) || draws < 1)) {
     throw new RobustlyError('config', `${draws} draws were asked for, expected a whole number of one or more`)
   }
+  const epsilon = parseEpsilon(question.epsilon)
+  const constraints = question.constraints === undefined ? undefined : constraintsIn(question.constraints, dataset)
+  if (epsilon === 0 && norm === 'Linf' && constraints?.rules.some(rule => rule.epsilon !== undefined)) {
+    throw new RobustlyError('config', 'features have a radius of their own, and epsilon is 0', {
+      hint: 'Distances are told as shares of these radii: give an epsilon above 0, and make the other features immutable.',
+    })
+  }
   const seed = question.seed ?? 0
   if (!Number.isSafeInteger(seed) || seed < 0) {
     throw new RobustlyError('config', `the seed is ${seed}, expected a whole number of zero or more`)
@@ -90,10 +97,10 @@ export function planEvaluation(
   return {
     threat: {
       norm,
-      epsilon: parseEpsilon(question.epsilon),
+      epsilon,
       epsilonText: question.epsilon.trim(),
       box,
-      ...(question.constraints !== undefined && { constraints: constraintsIn(question.constraints, dataset) }),
+      ...(constraints !== undefined && { constraints }),
     },
     suite,
     attacks: planned,

@@ -4,7 +4,7 @@ import { type ConstraintSpec, compileConstraints, type FeatureRule, violationOf 
 import { readConstraints } from './constraints-file.js'
 import type { NormName } from './norm.js'
 import { repair } from './repair.js'
-import { contains, norms, regionOf, type ThreatModel } from './threat.js'
+import { contains, norms, normWith, regionOf, type ThreatModel } from './threat.js'
 
 /** Features 0-2 continuous, 3-4 whole numbers, 5-7 one-hot, 8 immutable, 9 may only increase, 10 has a radius of its own. */
 const features = 11
@@ -85,6 +85,43 @@ function checkByHand(center: Float32Array, out: Float32Array): void {
   expect(out[1] - out[3]).toBeLessThanOrEqual(3 + 1e-5 * (3 + Math.abs(out[1]) + out[3]))
   expect(out[4] - out[3]).toBeLessThanOrEqual(20 + 1e-5 * (20 + out[4] + out[3]))
 }
+
+describe('radii of single features', () => {
+  const own = compileConstraints({
+    ...spec,
+    rules: [{ feature: 0, epsilon: 3 }, { feature: 1, epsilon: 0.01 }, { feature: 2, epsilon: 0 }], // biome-ignore format: one line
+  })
+  const threat = (name: NormName, epsilon: number) => ({
+    norm: normWith(name, epsilon, own),
+    epsilon,
+    epsilonText: '',
+    box: { low: -10, high: 10 },
+    constraints: own,
+  })
+  const center = Float32Array.of(0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0)
+
+  it('stand for epsilon in Linf, above and below it', () => {
+    const model = threat('Linf', 0.1)
+    const { low, high } = regionOf(model, center)
+    expect([...high.subarray(0, 4)]).toEqual([3, 0.01, 0, 0.1].map(value => expect.closeTo(value, 7)))
+    expect([...low.subarray(0, 4)]).toEqual([-3, -0.01, 0, -0.1].map(value => expect.closeTo(value, 7)))
+    // Distances are shares of the radii, in units of epsilon.
+    const moved = (changes: Record<number, number>) => center.map((value, i) => changes[i] ?? value)
+    expect(model.norm.distance(moved({ 0: 1.5 }), center)).toBeCloseTo(0.05)
+    expect(model.norm.distance(moved({ 0: 1.5, 3: 0.09 }), center)).toBeCloseTo(0.09)
+    expect(model.norm.distance(moved({ 1: 0.02 }), center)).toBeCloseTo(0.2)
+    expect(model.norm.distance(moved({ 2: 1e-9 }), center)).toBe(Number.POSITIVE_INFINITY)
+    const stepped = center.slice()
+    model.norm.step(center, new Float32Array(features).fill(1), 0.1, stepped)
+    expect([...stepped.subarray(0, 4)]).toEqual([3, 0.01, 0, 0.1].map(value => expect.closeTo(value, 6)))
+  })
+  it('are bounds beside epsilon in other norms', () => {
+    const { high } = regionOf(threat('L2', 0.1), center)
+    expect([...high.subarray(0, 4)]).toEqual([3, 0.01, 0, 10].map(value => expect.closeTo(value, 6)))
+    expect(normWith('L2', 0.1, own)).toBe(norms.L2)
+    expect(normWith('Linf', 0.1, compileConstraints({ ...spec, rules: [] }))).toBe(norms.Linf)
+  })
+})
 
 describe('repair', () => {
   const center = Float32Array.of(0.5, 0.5, 1, 3, 3, 1, 0, 0, 0, 0, 0)

@@ -24,7 +24,7 @@ export interface FeatureRule {
   readonly immutable?: boolean
   readonly integer?: boolean
   readonly direction?: 'increase' | 'decrease'
-  /** Largest change of this feature, in its own unit, beside the epsilon of the norm. */
+  /** In Linf the radius of this feature, in its own unit, in place of epsilon; in other norms a bound on its change beside epsilon. */
   readonly epsilon?: number
 }
 
@@ -42,6 +42,8 @@ export interface Constraints {
   /** Largest decrease and increase of each feature. */
   readonly down: Float64Array
   readonly up: Float64Array
+  /** Radii of features that have one of their own, NaN for the others; undefined when none has. */
+  readonly radii: Float64Array | undefined
   readonly integers: Int32Array
   readonly groups: readonly Int32Array[]
   readonly planes: readonly Plane[]
@@ -69,9 +71,11 @@ export function compileConstraints(spec: ConstraintSpec): Constraints {
   const high = new Float32Array(features).fill(Number.POSITIVE_INFINITY)
   const down = new Float64Array(features).fill(Number.POSITIVE_INFINITY)
   const up = new Float64Array(features).fill(Number.POSITIVE_INFINITY)
+  const radii = new Float64Array(features).fill(Number.NaN)
   const names = new Map<number, string>()
   for (const { feature, name, range, immutable, direction, epsilon = Number.POSITIVE_INFINITY } of spec.rules) {
     if (name !== undefined) names.set(feature, name)
+    if (epsilon < Number.POSITIVE_INFINITY) radii[feature] = epsilon
     low[feature] = range?.[0] ?? Number.NEGATIVE_INFINITY
     high[feature] = range?.[1] ?? Number.POSITIVE_INFINITY
     down[feature] = immutable || direction === 'increase' ? 0 : epsilon
@@ -87,6 +91,7 @@ export function compileConstraints(spec: ConstraintSpec): Constraints {
     high,
     down,
     up,
+    radii: radii.every(Number.isNaN) ? undefined : radii,
     integers: Int32Array.from(spec.rules.filter(({ integer }) => integer).map(({ feature }) => feature)),
     groups: spec.oneHot.map(group => Int32Array.from(group)),
     planes: spec.relations.map(({ weights, atMost, equals }) => ({

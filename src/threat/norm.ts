@@ -18,6 +18,8 @@ export interface Region {
 
 export interface Norm {
   readonly name: NormName
+  /** Units of the features, where they differ: epsilon stands for epsilon times the scale. */
+  readonly scales?: Float64Array
   /** Distance of two points, accumulated in float64. For L0 the number of features that differ. */
   distance(a: Float32Array, b: Float32Array): number
   region(center: Float32Array, epsilon: number, box: Box): Region

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { randomStream } from '../random.js'
 import { composedAscent, type Norm, type Region } from './norm.js'
+import { scaledLinf } from './norms/scaled-linf.js'
 import { contains, norms, parseEpsilon, type ThreatModel } from './threat.js'
 
 const unit = { low: 0, high: 1 }
@@ -55,7 +56,10 @@ const balls: Record<string, (center: Float32Array, epsilon: number) => (x: Float
   },
 }
 
-describe.each(Object.values(norms))('$name', (norm: Norm) => {
+/** Every second feature in a unit of its own, some fixed. */
+const scaled = scaledLinf(Float64Array.from({ length: 40 }, (_, i) => [1, 0.3, 1, 7, 0][i % 5]))
+
+describe.each([...Object.values(norms), scaled])('$name', (norm: Norm) => {
   const cases = fc.tuple(pairs, radii[norm.name])
   const threat = (epsilon: number): ThreatModel => ({ norm, epsilon, epsilonText: String(epsilon), box: unit })
 

@@ -6,6 +6,7 @@ import { l0 } from './norms/l0.js'
 import { l1 } from './norms/l1.js'
 import { l2 } from './norms/l2.js'
 import { linf } from './norms/linf.js'
+import { scaledLinf } from './norms/scaled-linf.js'
 
 export const norms: { readonly [N in NormName]: Norm } = { Linf: linf, L2: l2, L1: l1, L0: l0 }
 
@@ -16,6 +17,13 @@ export interface ThreatModel {
   readonly epsilonText: string
   readonly box: Box
   readonly constraints?: Constraints | undefined
+}
+
+/** The norm as features with a radius of their own see it: in Linf epsilon stands for that radius. Epsilon is more than zero then. */
+export function normWith(name: NormName, epsilon: number, constraints: Constraints | undefined): Norm {
+  const radii = constraints?.radii
+  if (name !== 'Linf' || radii === undefined) return norms[name]
+  return scaledLinf(radii.map(radius => (Number.isNaN(radius) ? 1 : radius / epsilon)))
 }
 
 export function regionOf({ norm, epsilon, box, constraints }: ThreatModel, center: Float32Array): Region {

@@ -79,7 +79,8 @@ export const evaluateOptions = {
   data: option({
     flag: '--data <path>',
     group: groups.asked,
-    description: '.npz, .npy, IDX files, CIFAR .bin or image folder; :train or :test behind it picks a part',
+    description:
+      '.npz, .npy, IDX files, CIFAR .bin, image folder, .csv or .parquet; behind it, :train or :test picks a part, :label=NAME and :drop=NAME columns, :bind=INPUT=NAME feeds other inputs, :relabel=-1 moves labels',
     schema: text,
     read: itself,
     path: true,
@@ -197,7 +198,8 @@ export const evaluateOptions = {
   constraints: option({
     flag: '--constraints <file>',
     group: groups.enters,
-    description: 'JSON: ranges, immutable, whole, monotone and one-hot features, linear relations',
+    description:
+      'JSON: ranges, immutable, whole, monotone and one-hot features, radii of single features, linear relations',
     schema: z.string().min(1),
     read: itself,
     path: true,

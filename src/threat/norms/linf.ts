@@ -58,7 +58,7 @@ function inward(x: number, offset: number): number {
 }
 
 /** The float32 next to `value` in the direction of `towards`. */
-function neighbour(value: number, towards: number): number {
+export function neighbour(value: number, towards: number): number {
   if (value === 0) return towards > 0 ? 2 ** -149 : -(2 ** -149)
   bits.setFloat32(0, value)
   const grows = towards > value === value > 0
