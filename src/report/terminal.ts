@@ -290,10 +290,10 @@ function flow(parts: readonly string[], width: number, separator: string): strin
   return lines
 }
 
-/** Lines of at most so many characters, broken between words where that can be. */
+/** Lines of at most so many characters, broken between words where that can be; a number keeps its per cent. */
 export function wrapped(text: string, width: number): string[] {
   return flow(
-    text.split(' ').flatMap(word => word.match(new RegExp(`.{1,${width}}`, 'gu')) ?? []),
+    text.split(/ (?!%)/).flatMap(word => word.match(new RegExp(`.{1,${width}}`, 'gu')) ?? []),
     width,
     ' ',
   )
