@@ -51,6 +51,7 @@ const forms: Readonly<Record<string, [body: Parameters<typeof between>[0], left:
     ['Conv', 'Add', 'Resize'],
   ],
   'the sum of all positions': [(b, x) => b.reduceSum(x, [-1, 2], true), ['Conv', 'GlobalAveragePool']],
+  'HardSwish beside its input': [(b, x) => b.mul(b.unary('HardSwish', x), x), ['Conv', 'HardSwish', 'Mul']],
   'a clipped line': [
     (b, x) => {
       const line = b.add(b.mul(x, b.scalar(2, 'float32')), b.scalar(0.5, 'float32'))
@@ -78,6 +79,13 @@ describe('what is held in blocks', () => {
     const written = blockedLayout(graph)
     expect([...operators(written)].sort()).toEqual([...left].sort())
     expectSame(written, graph, 5)
+  })
+
+  it('HardSwish gets a convolution of its own only where its input is needed elsewhere', () => {
+    const convolutions = (graph: TypedGraph) => graph.nodes.filter(node => node.op === 'Conv').length
+    const beside = between((b, x) => b.mul(b.unary('HardSwish', x), x))
+    const alone = between((b, x) => b.unary('HardSwish', x))
+    expect([beside, alone].map(graph => convolutions(blockedLayout(graph)))).toEqual([2, 1])
   })
 
   it('any chain of them stays the same function', () => {

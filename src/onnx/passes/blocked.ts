@@ -6,7 +6,8 @@
  *   a x + b with numbers or one number per channel   is a depthwise convolution of one tap with a bias,
  *   x - y                                            x + (-1) y,
  *   x g and x + g with one g per sample and channel  x by g resized to the nearest,
- *   the sum over all positions                       their mean, times their number.
+ *   the sum over all positions                       their mean, times their number,
+ *   HardSwish of what is needed elsewhere too        the same with a convolution of one tap before, which takes it in.
  *
  * The function stays the same but for rounding, and the graph one of standard operators.
  */
@@ -34,6 +35,7 @@ const forms: ReadonlyMap<string, Form> = new Map<string, Form>([
   ['Mul', (node, w) => scaled(node, w) || spreadOver(node, w)],
   ['Expand', ({ inputs: [x], outputs: [y] }, w) => w.isPoint(x!) && w.sameMaps(x!, y!) && w.spread(x!, y!)],
   ['ReduceSum', summed],
+  ['HardSwish', activated],
 ])
 
 /** x c or c x */
@@ -57,7 +59,7 @@ function shifted({ inputs, outputs: [y] }: Node, w: BlockedWriter, sign: 1 | -1)
 }
 
 function difference({ inputs: [x, y], outputs: [z] }: Node, w: BlockedWriter): boolean {
-  return w.isHeld(x!) && w.isHeld(y!) && w.sameShape(x!, y!) && w.join('Add', x!, w.negative(y!), z!)
+  return w.isHeld(x!) && w.isHeld(y!) && w.sameShape(x!, y!) && w.join('Add', x!, w.multiple(y!, -1), z!)
 }
 
 /** x g or x + g with g [N, C, 1, 1] */
@@ -72,6 +74,11 @@ function summed(node: Node, w: BlockedWriter): boolean {
   const axes = w.integers(node.inputs[1])?.map(axis => (axis < 0 ? axis + 4 : axis))
   const kept = attributeOf(node, 'keepdims', 'int') !== 0
   return kept && w.isHeld(x) && axes?.toSorted().join() === '2,3' && w.sumOfPositions(x, y)
+}
+
+/** f(x) of an x that is needed elsewhere too, so that no convolution before can take the activation in: a copy's can. */
+function activated({ op, inputs: [x], outputs: [y] }: Node, w: BlockedWriter): boolean {
+  return w.isHeld(x!) && w.isShared(x!) && w.activate(op, x!, y!)
 }
 
 /** Channels that fill blocks on every processor. */
@@ -118,6 +125,8 @@ class BlockedWriter {
 
   isHeld = (name: string) => this.#held.has(name)
 
+  isShared = (name: string) => this.#uses.get(name)! > 1
+
   /** One number per sample and channel: cheap to bring into blocks from anywhere. */
   isPoint(name: string): boolean {
     const [, , ...spatial] = this.#shape(name)
@@ -163,10 +172,17 @@ class BlockedWriter {
     return true
   }
 
-  negative(x: string): string {
+  /** scale x */
+  multiple(x: string, scale: number): string {
     const y = this.#fresh(x, this.#shape(x))
-    this.affine(x, [-1], [0], y)
+    this.affine(x, [scale], [0], y)
     return y
+  }
+
+  /** y = f(x), with a convolution of its own */
+  activate(op: string, x: string, y: string): true {
+    this.#emit(op, [this.multiple(x, 1)], y)
+    return true
   }
 
   join(op: string, x: string, y: string, z: string): true {
@@ -176,8 +192,7 @@ class BlockedWriter {
 
   /** y = g [N, C, 1, 1] at every position. */
   spread(g: string, y: string): true {
-    const from = this.isHeld(g) ? g : this.#fresh(g, this.#shape(g))
-    if (from !== g) this.affine(g, [1], [0], from)
+    const from = this.isHeld(g) ? g : this.multiple(g, 1)
     const scales = this.#constant([1, 1, ...this.#shape(y).slice(2)], [4])
     this.#emit('Resize', [from, '', scales], y, {
       mode: textAttribute('nearest'),
