@@ -5,7 +5,8 @@
  *
  * Differences from the reference implementation (auto-attack, autopgd_base.py): the L2 projection is exact on ball and box together
  * instead of radial, then clamped; the first checkpoint compares the first step with the starting loss instead of zero; with EOT the
- * loss is averaged like the gradient, not that of the last draw.
+ * loss is averaged like the gradient, not that of the last draw; where the cross-entropy vanishes in float32 the margin goes on in its
+ * place (see model/losses.ts), where the reference stands still.
  */
 import { z } from 'zod'
 import type { RowLoss } from '../model/losses.js'

@@ -74,6 +74,22 @@ test('gradients are the slopes of the losses, all in one batch and each alone', 
   )
 })
 
+test('cross-entropy has a slope where its probabilities vanish, and never falls on the way up', () => {
+  const run = lossesOf(['cross-entropy', 'margin'], 1, [0, 0, 0, 0, 0])
+  const [far, margin] = run([-3, 500, 20, 7, -1])
+  expect(far).toEqual(margin)
+  expect(far).toEqual({ loss: -480, gradient: [0, -1, 1, 0, 0] })
+  const alone = lossesOf(['cross-entropy'], 1, [0, 0, 0, 0, 0])
+  expect(alone([-3, 500, 20, 7, -1])[0]).toEqual(far)
+  const rising = Array.from({ length: 60 }, (_, i) => alone([0, 120 - 2.5 * i, 0.5, -1, -2])[0]!.loss)
+  for (let i = 1; i < rising.length; i++) expect(rising[i]).toBeGreaterThanOrEqual(rising[i - 1]!)
+  expect(rising[0]).toBe(-119.5)
+  // Where float32 still has probabilities, it is itself: zero, where the margin is -79.5.
+  const { loss, gradient } = alone([0, 80, 0.5, -1, -2])[0]!
+  expect(loss).toBeCloseTo(0, 30)
+  expect(gradient[2]).toBeCloseTo(Math.exp(-79.5), 40)
+})
+
 test('the margin pulls equally at equal logits', () => {
   const { loss, gradient } = lossesOf(['margin'], 0, [0, 0, 0, 0, 0])([0, 3, 3, 1, -1])[0]!
   expect(loss).toBe(3)

@@ -39,7 +39,10 @@ interface LossForm {
 
 /** z is the logits, y the label, t the target. */
 export const losses: { readonly [L in LossName]: LossForm } = {
-  // -log softmax(z)_y, whose gradient is softmax(z) - y
+  /*
+   * -log softmax(z)_y, whose gradient is softmax(z) - y. In float32 both vanish where y leads by more than some 87: then the
+   * margin goes on in their place, negative where the entropy is zero, so that the way up leads on.
+   */
   'cross-entropy': { classes: 2, against: 'softmax', spread: [] },
   // max_{i != y} z_i - z_y: positive when the row is misclassified
   margin: { classes: 2, against: 'largest', spread: [] },
@@ -54,6 +57,8 @@ export const losses: { readonly [L in LossName]: LossForm } = {
 }
 
 const tiny = 1e-12
+/** The smallest float32 of full precision. */
+const leastNormal = 2 ** -126
 
 /** -log softmax(z)_y of each row, [batch]. */
 export function crossEntropy(b: GraphBuilder, { logits, label }: Pick<LossInputs, 'logits' | 'label'>): Value {
@@ -73,19 +78,29 @@ export function emitLoss(
   const { logits, label, direction } = inputs
   const column = [logits.shape[0]!, 1]
   const choose = chooser(b, names, selector)
+  const softmax = once(() => b.exp(b.logSoftmax(logits)))
+  const largest = once(() => largestOther(b, logits, label))
+  const isFlat = once(() =>
+    b.less(b.reduceMax(b.sub(softmax(), label), [1], true), b.scalar(leastNormal, logits.dtype)),
+  )
   const against = choose(({ against }) => against, {
-    softmax: () => b.exp(b.logSoftmax(logits)),
-    largest: () => largestOther(b, logits, label),
+    softmax: () => b.where(isFlat(), largest(), softmax()),
+    largest,
     direction: () => direction,
   })
   const slope = b.sub(against, label)
   const difference = b.reduceSum(b.mul(logits, slope), [1], true)
   const { quotient, gradient } = inUnits(b, names, { logits, slope, difference, selector })
   const loss = choose(({ against }) => (against === 'softmax' ? 'entropy' : 'quotient'), {
-    entropy: () => b.reshape(crossEntropy(b, inputs), column),
+    entropy: () => b.where(isFlat(), difference, b.reshape(crossEntropy(b, inputs), column)),
     quotient: () => quotient,
   })
   return { loss: b.reshape(loss, [column[0]!]), gradient }
+}
+
+function once(emit: () => Value): () => Value {
+  let value: Value | undefined
+  return () => (value ??= emit())
 }
 
 /** Where each row's loss says: the one of `values` that `key` names. Only values that some loss wants are emitted. */
