@@ -8,7 +8,7 @@ import { gradientRules } from '../autodiff/rules/index.js'
 import { rulesWith, type Surrogates } from '../autodiff/surrogates.js'
 import { RobustlyError } from '../errors.js'
 import { GraphBuilder } from '../onnx/build.js'
-import { fitsOneMessage, type ModelFunction } from '../onnx/codec/index.js'
+import type { ModelFunction } from '../onnx/codec/index.js'
 import type { Graph, Node, TypedGraph } from '../onnx/graph.js'
 import type { OperatorName } from '../onnx/operators.js'
 import { symbolicBatch, withBatch } from '../onnx/passes/batch.js'
@@ -123,15 +123,6 @@ function scoresAlone(graph: Graph): Rewritten {
 /** The prepared graph for one batch size, from `data` to logits [batch, classes], every shape known. */
 export async function specialise(prepared: PreparedModel, engine: Engine, batch: number): Promise<TypedGraph> {
   const { inputName, space } = prepared
-  if (!fitsOneMessage(prepared.graph)) {
-    throw new RobustlyError(
-      'model-unsupported',
-      'models with more than 2 GB of weights can be read, but not attacked yet',
-      {
-        hint: 'Evaluate a smaller model of the family, or one with fewer or narrower layers.',
-      },
-    )
-  }
   const inputs = modelInputs(prepared.graph, space)
   const plan = planInput(space, inputs.attacked)
   const fixedBatch = withBatch(withBoundInput(prepared.graph, batch, inputs), batch, plan.inputShape)
