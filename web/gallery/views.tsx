@@ -2,6 +2,7 @@
 import { useLayoutEffect, useMemo, useRef } from 'preact/hooks'
 import type { Run } from '../data/report.js'
 import { significant } from '../data/words.js'
+import { Scroller } from '../parts/scroller.js'
 import { type Example, featureName, featuresOf, picturesOf } from './example.js'
 
 interface ViewProps {
@@ -47,6 +48,8 @@ function Picture({ image, title, text }: { readonly image: ImageData; readonly t
 }
 
 const featuresOnCard = 5
+/** More rows than this scroll. */
+const longTable = 20
 
 export function FeaturesView({ run, example, large = false }: ViewProps) {
   const { before, after } = useMemo(() => featuresOf(run, example.at), [run, example.at])
@@ -60,40 +63,50 @@ export function FeaturesView({ run, example, large = false }: ViewProps) {
         .sort((a, b) => (before === null ? a.at - b.at : size(b) - size(a)))
         .slice(0, featuresOnCard)
   const changed = all.filter(changes).length
+  const table = (
+    <table class={large ? 'features large' : 'features'}>
+      <caption class={large ? 'weak' : 'hidden'}>
+        {before === null ? 'adversarial values' : `${changed} of ${all.length} features changed`}
+      </caption>
+      <thead>
+        <tr>
+          <th scope="col">feature</th>
+          {before !== null && <th scope="col">before</th>}
+          <th scope="col">after</th>
+          {before !== null && <th scope="col">change</th>}
+        </tr>
+      </thead>
+      <tbody>
+        {rows.map(row => (
+          <tr key={row.at} class={changes(row) ? 'changed' : ''}>
+            <th scope="row">
+              {changes(row) && (
+                <>
+                  <span aria-hidden="true">● </span>
+                  <span class="hidden">changed: </span>
+                </>
+              )}
+              {featureName(run, row.at)}
+            </th>
+            {before !== null && <td>{significant(row.was)}</td>}
+            <td>{significant(row.value)}</td>
+            {before !== null && <td>{changes(row) ? signedText(row.value - row.was) : '–'}</td>}
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  )
+  if (large) {
+    return (
+      <Scroller label={`Features of sample ${example.index}`} tall={rows.length > longTable}>
+        {table}
+      </Scroller>
+    )
+  }
   return (
     <>
-      <table class={large ? 'features large' : 'features'}>
-        <caption class={large ? 'weak' : 'hidden'}>
-          {before === null ? 'adversarial values' : `${changed} of ${all.length} features changed`}
-        </caption>
-        <thead>
-          <tr>
-            <th scope="col">feature</th>
-            {before !== null && <th scope="col">before</th>}
-            <th scope="col">after</th>
-            {before !== null && <th scope="col">change</th>}
-          </tr>
-        </thead>
-        <tbody>
-          {rows.map(row => (
-            <tr key={row.at} class={changes(row) ? 'changed' : ''}>
-              <th scope="row">
-                {changes(row) && (
-                  <>
-                    <span aria-hidden="true">● </span>
-                    <span class="hidden">changed: </span>
-                  </>
-                )}
-                {featureName(run, row.at)}
-              </th>
-              {before !== null && <td>{significant(row.was)}</td>}
-              <td>{significant(row.value)}</td>
-              {before !== null && <td>{changes(row) ? signedText(row.value - row.was) : '–'}</td>}
-            </tr>
-          ))}
-        </tbody>
-      </table>
-      {!large && changed > rows.length && <p class="weak more">and {changed - rows.length} more changed</p>}
+      {table}
+      {changed > rows.length && <p class="weak more">and {changed - rows.length} more changed</p>}
     </>
   )
 }

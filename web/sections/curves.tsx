@@ -179,7 +179,7 @@ function ByIterations({ run }: { readonly run: Run }) {
   return (
     <Figure
       title="Share that each attack leaves against its gradients"
-      summary={`${texts.join(' ')} Most attacks ask for one gradient an iteration; a curve that still falls at its end says that more of them would break more.`}
+      summary={`${texts.join(' ')} Most attacks ask for one gradient an iteration; a curve that still falls at its end says that more of them may break more.`}
       draw={draw}
       legend={curves}
       numbers={numbersOf(curves, 'gradients', 'attack')}
