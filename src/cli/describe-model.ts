@@ -73,13 +73,13 @@ function randomness({ draws, randomised }: InspectedModel): string {
   return randomised ? 'two equal calls differ, though no operator draws at random' : 'none: two equal calls agree'
 }
 
-const standings: Readonly<Record<Standing, string>> = { gradient: 'gradient', surrogate: 'surrogate', none: 'none' }
+const standings: readonly Standing[] = ['gradient', 'surrogate', 'none']
 
 function operatorRows({ operators }: InspectedModel): Row[] {
-  return (Object.keys(standings) as Standing[]).flatMap((standing): Row[] => {
+  return standings.flatMap((standing): Row[] => {
     const own = operators.filter(each => each.standing === standing)
     const texts = own.map(({ name, count }) => `${printable(name, 40)} ${grouped(count)}`)
-    return own.length === 0 ? [] : [[standings[standing], broken(texts)]]
+    return own.length === 0 ? [] : [[standing, broken(texts)]]
   })
 }
 

@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { asset } from '../../test/support/assets.js'
+import { node } from '../../test/support/nodes.js'
 import { GraphBuilder, type Value } from '../onnx/build.js'
 import { float32 } from '../tensor/tensor.js'
 import { inspectModel } from './facts.js'
@@ -66,6 +67,20 @@ describe('what a graph tells of its use', () => {
     const forest = await own('test/exports/models/breast-cancer-forest.onnx')
     expect(forest.operators.filter(({ standing }) => standing === 'none')).toEqual([
       { name: 'ai.onnx.ml.TreeEnsembleClassifier', count: 1, standing: 'none' },
+    ])
+  })
+
+  it('names what draws at random', () => {
+    const b = new GraphBuilder('draws')
+    b.output(b.relu(b.input('x', 'float32', [1, 3])), 'y')
+    const graph = b.build()
+    const noise = ['RandomNormalLike', 'RandomUniformLike', 'RandomNormalLike'].map((op, i) =>
+      node(op, ['x'], [`n${i}`]),
+    )
+    const { draws } = graphFacts({ ...graph, nodes: [...graph.nodes, ...noise] }, undefined, 1)
+    expect(draws).toEqual([
+      { name: 'RandomNormalLike', count: 2 },
+      { name: 'RandomUniformLike', count: 1 },
     ])
   })
 
