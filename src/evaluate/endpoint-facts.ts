@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { RobustlyError } from '../errors.js'
 import type { DataSpace } from '../model/data-space.js'
 import type { Endpoint, Mapping } from '../model/endpoint/schema.js'
-import { bodyOf, inputPlanOf, openEndpoint } from '../model/endpoint/source.js'
+import { bodyOf, endpointInputs, openEndpoint } from '../model/endpoint/source.js'
 import { wireOf } from '../model/endpoint/wire.js'
 import { areProbabilities, type ScoreSource } from '../model/score-source.js'
 import { loadEngine } from '../runtime/engine.js'
@@ -46,7 +46,8 @@ export async function inspectEndpoint(options: InspectEndpointOptions): Promise<
     if (more !== undefined) usage = usage === undefined ? more : addUsage(usage, more)
   }
   try {
-    const stated = mapping.protocol === 'v2' ? await metadataOf(client, url, mapping) : statedBy(url, mapping)
+    const stated =
+      mapping.protocol === 'v2' ? await metadataOf(client, url, mapping, options.space) : statedBy(url, mapping)
     add(client.takeUsage())
     const space = options.space ?? spaceOfEndpoint(stated)
     const left = () => withoutRows(access, usage?.rows ?? 0)
@@ -58,7 +59,7 @@ export async function inspectEndpoint(options: InspectEndpointOptions): Promise<
       sha256: identityOf(url, mapping),
       parameters: null,
       classes: endpoint.classes,
-      inputShape: inputPlanOf(endpoint, space).inputShape,
+      inputShape: endpointInputs(endpoint, space).plan.inputShape,
       notes,
       ...(randomised && { randomised }),
       warnings,
@@ -166,7 +167,7 @@ async function countClasses(
   const endpoint = { ...stated, classes: 0 }
   const wire = wireOf(endpoint)
   const count = stated.fixedRows ? stated.rowsPerRequest : 1
-  const body = bodyOf(wire, inputPlanOf(endpoint, space), { samples, first: 0, end: 1, sent: count })
+  const body = bodyOf(wire, endpointInputs(endpoint, space), { samples, first: 0, end: 1, sent: count })
   const reply = await client.ask({ method: wire.method, url: wire.url, body, rows: count })
   const { kind, classNames } = stated
   const scores =

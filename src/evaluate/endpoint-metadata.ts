@@ -2,8 +2,9 @@
 import { RobustlyError } from '../errors.js'
 import type { DataSpace } from '../model/data-space.js'
 import { at } from '../model/endpoint/path.js'
-import { datatypes, type Endpoint, type Mapping } from '../model/endpoint/schema.js'
+import { datatypes, type Endpoint, inputInfo, type Mapping } from '../model/endpoint/schema.js'
 import { parsed } from '../model/endpoint/wire.js'
+import { modelInputs } from '../model/inputs.js'
 import { printable } from '../printable.js'
 import { budgetSpent, type Client } from '../runtime/http/client.js'
 
@@ -40,29 +41,30 @@ export async function metadataOf(
   client: Client,
   url: string,
   mapping: Extract<Mapping, { protocol: 'v2' }>,
+  space: Pick<DataSpace, 'bound'> = {},
 ): Promise<StatedEndpoint> {
   const reply = await client.ask({ method: 'GET', url, rows: 0 })
   if ('problem' in reply) throw unanswered(url, reply.problem)
   const answer = parsed(reply.text)
   if ('problem' in answer) throw unanswered(url, answer.problem)
-  const [input, ...more] = tensorsOf(answer.json, 'inputs')
+  const inputs = tensorsOf(answer.json, 'inputs')
   const outputs = tensorsOf(answer.json, 'outputs')
-  if (input === undefined || more.length > 0) {
-    throw new RobustlyError(
-      'model-unsupported',
-      `${url} states ${input === undefined ? 'no input' : `${more.length + 1} inputs`}, expected one`,
-      {
-        hint: 'Describe what it takes in a file, with "protocol": "json", and give it with --endpoint.',
-      },
-    )
+  if (inputs.length === 0) {
+    throw new RobustlyError('model-unsupported', `${url} states no input`, {
+      hint: 'Describe what it takes in a file, with "protocol": "json", and give it with --endpoint.',
+    })
   }
-  const datatype = datatypes.find(each => each === input.datatype)
-  if (datatype === undefined) {
+  const free = inputs.filter(({ name }) => !space.bound?.parts.some(({ input }) => input === name))
+  const input = free[0]!
+  const datatype = datatypes.find(each => each === input?.datatype)
+  if (free.length === 1 && datatype === undefined) {
     throw new RobustlyError(
       'model-unsupported',
       `the input "${printable(input.name, 60)}" takes ${printable(input.datatype, 20)}, expected ${datatypes.join(', ')}`,
     )
   }
+  modelInputs({ inputs: inputs.map(each => inputInfo(each.name, each.datatype, each.shape)) }, space)
+  const others = inputs.filter(each => each !== input)
   const output = outputOf(outputs, mapping.output, url)
   const [batch, ...sample] = input.shape
   const fixed = batch !== undefined && batch > 0
@@ -72,14 +74,19 @@ export async function metadataOf(
     kind: mapping.kind ?? (output !== undefined && /INT/.test(output.datatype) ? 'labels' : 'scores'),
     classes: mapping.classes ?? mapping.classNames?.length,
     classNames: mapping.classNames,
-    inputShape: [null, ...sample.map(dim => (dim > 0 ? dim : null))],
+    inputShape: [null, ...sample.map(openDim)],
     rowsPerRequest: fixed ? batch : (mapping.rowsPerRequest ?? usualRows),
     wished: fixed || mapping.rowsPerRequest !== undefined,
     fixedRows: fixed,
-    input: { name: input.name, datatype },
+    input: { name: input.name, datatype: datatype! },
+    ...(others.length > 0 && {
+      others: others.map(each => ({ ...each, shape: [null, ...each.shape.slice(1).map(openDim)] })),
+    }),
     output: output?.name ?? '',
   }
 }
+
+const openDim = (dim: number) => (dim > 0 ? dim : null)
 
 /** The output of that name, else the first with a row of scores for each sample, else the first. */
 function outputOf(

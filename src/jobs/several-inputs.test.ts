@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { essence, temporaryFolder } from '../../test/support/digits.js'
+import { serveModel } from '../../test/support/model-server.js'
 import { severalInputs, withOpenBatch } from '../../test/support/several-inputs.js'
 import { openDataset } from '../data/dataset.js'
 import { writeNpz } from '../data/npz-write.js'
@@ -14,14 +15,19 @@ import { loadEngine } from '../runtime/engine.js'
 import { bool, float32, int64, sizeOf, type Tensor } from '../tensor/tensor.js'
 import { evaluate } from './evaluate.js'
 import { exportExamples } from './export.js'
-import { inspect } from './inspect.js'
+import { inspect, inspectService } from './inspect.js'
 import { linesOf, parseRecord } from './records.js'
 import { replay } from './replay.js'
+import { openService } from './service.js'
 
 const count = 16
-const random = randomStream(1, 0, 'several inputs')
-const uniform = (length: number) => Float32Array.from({ length }, () => random.uniform())
-const some = (length: number, below: number) => Array.from({ length }, () => random.integer(below))
+function drawn(name: string) {
+  const random = randomStream(1, 0, name)
+  return {
+    uniform: (length: number) => Float32Array.from({ length }, () => random.uniform()),
+    some: (length: number, below: number) => Array.from({ length }, () => random.integer(below)),
+  }
+}
 
 /** What the model file says of each sample: the labels of data that it is always right on. */
 async function labelsBy(path: string, feeds: Readonly<Record<string, Tensor>>, rows = count): Promise<number[]> {
@@ -40,6 +46,7 @@ async function labelsBy(path: string, feeds: Readonly<Record<string, Tensor>>, r
 const recordsOf = (folder: string) => [...linesOf(join(folder, 'records.jsonl'))].map(({ text }) => parseRecord(text)!)
 
 test('an image is attacked; ids, a mask and a number come from arrays', async () => {
+  const { uniform, some } = drawn('several inputs')
   const folder = temporaryFolder()
   const model = join(folder, 'several.onnx')
   writeFileSync(model, encodeModel(withOpenBatch(severalInputs())))
@@ -85,7 +92,42 @@ test('an image is attacked; ids, a mask and a number come from arrays', async ()
   expect(essence(join(folder, 'again'))).toEqual(essence(run))
 })
 
+test('an endpoint with several inputs gives the records of the file', async () => {
+  const { uniform, some } = drawn('endpoint')
+  const folder = temporaryFolder()
+  const model = join(folder, 'several.onnx')
+  writeFileSync(model, encodeModel(withOpenBatch(severalInputs())))
+  const arrays = {
+    image: float32(uniform(count * 16), [count, 1, 4, 4]),
+    ids: int64(some(count * 2, 6), [count, 2]),
+    mask: bool(new Uint8Array(count * 4).fill(1), [count, 4]),
+    context: float32(uniform(count), [count]),
+  }
+  const { image, mask: _, ...others } = arrays
+  const path = join(folder, 'data.npz')
+  const mask = int64(new BigInt64Array(count * 4).fill(1n), [count, 4])
+  await writeNpz(path, { x: image, y: int64(await labelsBy(model, arrays)), ...others, mask })
+  const data = `${path}:bind=context,bind=mask,bind=ids`
+  const options = { data, epsilon: '0.6', attacks: [{ name: 'square', options: { queries: 60 } }] } as const
+  const { result } = await evaluate({ ...options, model, run: join(folder, 'file'), processes: 1 })
+  expect(result.attacks[0]!.broken).toBeGreaterThan(3)
+  const { url } = await serveModel(model)
+  const service = openService({ address: url, variables: {}, limits: { allowPrivate: true } })
+  await evaluate({ ...options, model: service.url, service, run: join(folder, 'http') })
+  expect(recordsOf(join(folder, 'http'))).toEqual(recordsOf(join(folder, 'file')))
+  const again = await replay(join(folder, 'http'), {
+    service: { variables: {}, limits: { allowPrivate: true } },
+    model: url,
+  })
+  expect(again).toMatchObject({ refuted: 0, confirmedAdversarial: result.attacks[0]!.broken })
+  await expect(inspectService(service, { data: path })).rejects.toMatchObject({
+    message: expect.stringContaining('the model has 4 inputs ("image" FP32 [?, 1, 4, 4], "ids" INT64 [?, 2]'),
+    hint: expect.stringContaining('bind=ids=NAME'),
+  })
+})
+
 test('features are attacked; named columns go to the other input', async () => {
+  const { uniform } = drawn('features')
   const folder = temporaryFolder()
   const model = join(folder, 'two.onnx')
   const b = new GraphBuilder('two')

@@ -5,7 +5,7 @@ import { onTestFinished } from 'vitest'
 import { labelOf } from '../../src/model/batch-model.js'
 import { loadEngine } from '../../src/runtime/engine.js'
 import type { Session } from '../../src/runtime/session.js'
-import { float32 } from '../../src/tensor/tensor.js'
+import { bool, float32, int64, type Tensor } from '../../src/tensor/tensor.js'
 
 export interface Call {
   /** Number of the request for inference, from 0. */
@@ -54,8 +54,11 @@ export async function serveModel(
     if (await state.fault({ number, request, response, body })) return
     const question = JSON.parse(body) as Question
     const isPlain = pathname === '/predict'
-    const data = isPlain ? (question.instances!.flat(4) as number[]) : (question.inputs![0]!.data.flat(4) as number[])
-    const scores = await run(session, Float32Array.from(data), probabilities)
+    const sent = isPlain ? [{ name: '', data: question.instances! }] : question.inputs!
+    // What is said of a single input may be laid over.
+    const nameOf = (name: string) => (sent.length === 1 ? session.inputs[0]!.name : name)
+    const data = new Map(sent.map(({ name, data }) => [nameOf(name), data.flat(4) as number[]]))
+    const scores = await run(session, data, probabilities)
     state.rows.push(scores.length)
     if (isPlain) {
       respond(response, { predictions: scores.map(row => ({ scores: [...row], label: labelOf(row) })) })
@@ -66,9 +69,9 @@ export async function serveModel(
     }
   }
   function description() {
-    const tensor = ({ name, shape }: Session['inputs'][number]) => ({
+    const tensor = ({ name, dtype, shape }: Session['inputs'][number]) => ({
       name,
-      datatype: 'FP32',
+      datatype: datatypes[dtype] ?? 'FP32',
       shape: shape?.map(dim => (typeof dim === 'number' ? dim : -1)),
     })
     const [inputs, outputs] = [session.inputs.map(tensor), session.outputs.map(tensor)]
@@ -85,26 +88,40 @@ export async function serveModel(
 }
 
 interface Question {
-  readonly inputs?: readonly { readonly data: readonly unknown[] }[]
+  readonly inputs?: readonly { readonly name: string; readonly data: readonly unknown[] }[]
   readonly instances?: readonly unknown[]
 }
 
 /** As a server does: the rows of a request are one batch, where the model takes batches. */
-async function run(session: Session, data: Float32Array, probabilities: boolean): Promise<Float32Array[]> {
-  const { name, shape } = session.inputs[0]!
-  const sample = shape!.slice(1) as number[]
-  const size = sample.reduce((a, b) => a * b, 1)
-  const count = data.length / size
+async function run(
+  session: Session,
+  data: ReadonlyMap<string, readonly number[]>,
+  probabilities: boolean,
+): Promise<Float32Array[]> {
+  const [{ name, shape }] = session.inputs as [Session['inputs'][number]]
+  const sizeOf = (sample: readonly unknown[]) => (sample as number[]).reduce((a, b) => a * b, 1)
+  const count = data.get(name)!.length / sizeOf(shape!.slice(1))
   const batch = typeof shape![0] === 'number' ? shape![0] : count
   const rows: Float32Array[] = []
   for (let at = 0; at < count; at += batch) {
-    const part = data.slice(at * size, (at + batch) * size)
-    const outputs = await session.run(new Map([[name, float32(part, [batch, ...sample])]]))
+    const feeds = session.inputs.map(({ name, dtype, shape }): [string, Tensor] => {
+      const sample = shape!.slice(1) as number[]
+      const part = data.get(name)!.slice(at * sizeOf(sample), (at + batch) * sizeOf(sample))
+      return [name, tensors[dtype]!(part, [batch, ...sample])]
+    })
+    const outputs = await session.run(new Map(feeds))
     const scores = outputs.get(session.outputs[0]!.name)!.data as Float32Array
     const classes = scores.length / batch
     for (let row = 0; row < batch; row++) rows.push(scores.slice(row * classes, (row + 1) * classes))
   }
   return probabilities ? rows.map(softmax) : rows
+}
+
+const datatypes: Readonly<Record<string, string>> = { float32: 'FP32', int64: 'INT64', bool: 'BOOL' }
+const tensors: Readonly<Record<string, (values: readonly number[], shape: readonly number[]) => Tensor>> = {
+  float32,
+  int64,
+  bool,
 }
 
 function softmax(scores: Float32Array): Float32Array {

@@ -1,5 +1,6 @@
 /** How an endpoint is described: by its address alone, or by a file of JSON that says what to send and where the answer is. */
 import { z } from 'zod'
+import type { ValueInfo } from '../../onnx/graph.js'
 import { parsePath } from './path.js'
 
 /** Limits of asking: one table for the file and for the command line. Nothing of it changes a result. */
@@ -147,12 +148,29 @@ const settled = {
   fixedRows: z.boolean().describe('every request must have exactly so many rows'),
 }
 
+/** Element types by the names of the Open Inference Protocol. */
+const elementTypes: Readonly<Record<string, ValueInfo['dtype']>> = {
+  ...{ BOOL: 'bool', FP16: 'float16', FP32: 'float32', FP64: 'float64', BYTES: 'string' },
+  ...{ INT8: 'int8', INT16: 'int16', INT32: 'int32', INT64: 'int64' },
+  ...{ UINT8: 'uint8', UINT16: 'uint16', UINT32: 'uint32', UINT64: 'uint64' },
+}
+
+/** An input that an endpoint states, as one of a graph: dimensions of -1 or null are free. */
+export function inputInfo(name: string, datatype: string, shape: readonly (number | null)[] | undefined): ValueInfo {
+  const dtype = Object.hasOwn(elementTypes, datatype) ? elementTypes[datatype]! : 'other'
+  return { name, dtype, typeText: datatype, shape: shape?.map(dim => (dim !== null && dim > 0 ? dim : undefined)) }
+}
+
 /** An endpoint whose every question is settled: all it takes to ask it. Plain data, without secrets. */
 export const settledSchema = z.discriminatedUnion('protocol', [
   z.object({
     protocol: z.literal('v2'),
     ...settled,
     input: z.object({ name: z.string(), datatype: z.enum(datatypes) }),
+    others: z
+      .array(z.object({ name: z.string(), datatype: z.string(), shape: z.array(z.int().min(1).nullable()) }))
+      .optional()
+      .describe('inputs that are not attacked, which the data fill'),
     output: z.string(),
   }),
   jsonMapping.pick({ protocol: true, method: true, request: true, samples: true, response: true }).extend(settled),

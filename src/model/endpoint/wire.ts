@@ -11,10 +11,19 @@ import type { Datatype, Endpoint } from './schema.js'
 export interface Wire {
   readonly method: string
   readonly url: string
-  /** The body that asks for `count` rows laid one after the other; `shape` is that of one input. */
-  encode(rows: Float32Array, count: number, shape: readonly number[]): string
+  /** The body that asks for `count` rows laid one after the other; `shape` is that of one input. `others`: what is sent beside them. */
+  encode(rows: Float32Array, count: number, shape: readonly number[], others?: readonly SentInput[]): string
   /** Scores [count, classes] of an answer, or what is wrong with it. */
   decode(text: string, expected: Expected): Float32Array | string
+}
+
+/** An input that is not attacked, with its values in all rows. */
+export interface SentInput {
+  readonly name: string
+  readonly datatype: string
+  /** Of one row. */
+  readonly shape: readonly number[]
+  readonly values: Float32Array
 }
 
 export function wireOf(endpoint: Endpoint): Wire {
@@ -26,10 +35,15 @@ function v2Wire({ url, input, output }: Extract<Endpoint, { protocol: 'v2' }>): 
   return {
     method: 'POST',
     url: `${url}/infer`,
-    encode(rows, count, shape) {
-      const head = JSON.stringify({ name, shape: [count, ...shape], datatype }).slice(0, -1)
+    encode(rows, count, shape, others = []) {
+      const tensor = (input: Omit<SentInput, 'values'>, data: string) =>
+        `${JSON.stringify({ name: input.name, shape: [count, ...input.shape], datatype: input.datatype }).slice(0, -1)},"data":${data}}`
+      const inputs = [
+        tensor({ name, datatype, shape }, numbers(rows, datatype)),
+        ...others.map(each => tensor(each, constants(each))),
+      ]
       const outputs = output === '' ? '' : `,"outputs":${JSON.stringify([{ name: output }])}`
-      return `{"inputs":[${head},"data":${numbers(rows, datatype)}}]${outputs}}`
+      return `{"inputs":[${inputs.join(',')}]${outputs}}`
     },
     decode(text, expected) {
       const value = parsed(text)
@@ -87,6 +101,12 @@ const sampleTexts: Readonly<Record<string, (sample: Float32Array, shape: readonl
 function numbers(values: Float32Array, datatype: Datatype): string {
   const sent = datatype === 'UINT8' ? values.map(value => Math.round(255 * Math.min(1, Math.max(0, value)))) : values
   return JSON.stringify(Array.from(sent))
+}
+
+/** Values as the data have them, in the element type of the input. */
+function constants({ datatype, values }: SentInput): string {
+  if (datatype === 'BOOL') return JSON.stringify(Array.from(values, value => value !== 0))
+  return JSON.stringify(Array.from(values, datatype.startsWith('FP') ? Number : Math.round))
 }
 
 function nestedText(values: Float32Array, [size, ...inner]: readonly number[]): string {
