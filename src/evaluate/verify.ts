@@ -6,7 +6,7 @@ import { RobustlyError } from '../errors.js'
 import { applyInputPlan, type DataSpace, planInput } from '../model/data-space.js'
 import { boundFeed, modelInputs } from '../model/inputs.js'
 import type { ScoreSource } from '../model/score-source.js'
-import { encodeModel, type ModelFunction } from '../onnx/codec/index.js'
+import type { ModelFunction } from '../onnx/codec/index.js'
 import type { Graph } from '../onnx/graph.js'
 import { mixesSamples } from '../onnx/passes/quantization.js'
 import { type ScoredGraph, scoresOf } from '../onnx/passes/scores.js'
@@ -77,9 +77,7 @@ export async function openVerifier(
   const { output } = scored
   const plan = planInput(space, input)
   const listed = model.graph.outputs.some(({ name }) => name === output.name)
-  const source = listed
-    ? { path: model.path }
-    : { bytes: encodeModel(scored.graph, { functions: model.functions ?? [] }) }
+  const source = listed ? { path: model.path } : { graph: scored.graph, functions: model.functions ?? [] }
   const session = await engine.createSession(source, { threads })
   const read = scoreReader(scored)
   const stated = input.shape?.[0]

@@ -9,7 +9,7 @@ import { rulesWith, type Surrogates } from '../autodiff/surrogates.js'
 import { RobustlyError } from '../errors.js'
 import { GraphBuilder } from '../onnx/build.js'
 import type { ModelFunction } from '../onnx/codec/index.js'
-import type { Graph, Node, TypedGraph } from '../onnx/graph.js'
+import type { Graph, Node, TypedGraph, ValueInfo } from '../onnx/graph.js'
 import type { OperatorName } from '../onnx/operators.js'
 import { symbolicBatch, withBatch } from '../onnx/passes/batch.js'
 import { blockedLayout } from '../onnx/passes/blocked.js'
@@ -27,13 +27,14 @@ import { simplify, typed } from '../onnx/passes/simplify.js'
 import { splitSoftmax } from '../onnx/passes/softmax.js'
 import type { Engine } from '../runtime/engine.js'
 import { workspace } from '../tensor/kernels.js'
-import { sizeOf, type Tensor } from '../tensor/tensor.js'
+import { type Shape, sizeOf, type Tensor } from '../tensor/tensor.js'
 import type { BatchModel } from './batch-model.js'
 import { type DataSpace, planInput, withInputPlan } from './data-space.js'
 import { inParts } from './in-parts.js'
-import { modelInputs, withBoundInput } from './inputs.js'
-import { emitLoss, type LossName, losses, type RowLoss } from './losses.js'
+import { type BoundInput, modelInputs, withBoundInput } from './inputs.js'
+import { emitLoss, type LossName, losses } from './losses.js'
 import { type OnDemand, onDemand } from './on-demand.js'
+import { isDirected, rowLosses } from './row-losses.js'
 import { repeated } from './score-source.js'
 
 /** 'single': as the file computes. 'half': in more digits. 'quantised': rounding to whole numbers may fall the other way now and then. */
@@ -87,12 +88,19 @@ export function prepareModel(
   }
   const { graph, fixedBatch, doubts, notes: changes } = symbolicBatch(filed)
   const fixed = fixedBatch === undefined ? undefined : { graph: filed, batch: fixedBatch, needed: doubts.length > 0 }
-  const notes = [...done.values()].flat().concat(fixed?.needed ? stayingFixed(fixed.batch, doubts) : changes)
+  const notes = [...chosen(attacked, bound), ...done.values()]
+    .flat()
+    .concat(fixed?.needed ? stayingFixed(fixed.batch, doubts) : changes)
   const isHalf = done.get(singlePrecision)!.length > 0
   const precision = hasQuantised(graph) ? 'quantised' : isHalf ? 'half' : 'single'
   if (precision === 'quantised') notes.push('Quantised operators are computed in floating point, rounding included.')
   const { name: inputName } = graph.inputs[0]
   return { graph, ...(fixed && { fixed }), functions: model.functions, space, inputName, precision, notes }
+}
+
+function chosen({ name }: ValueInfo, bound: readonly BoundInput[]): string[] {
+  const others = bound.map(({ info }) => `"${info.name}"`).join(', ')
+  return bound.length === 0 ? [] : [`The input "${name}" is attacked; the data fill ${others}.`]
 }
 
 type Step = (graph: Graph) => Rewritten
@@ -190,7 +198,7 @@ export function attackGraph(graph: TypedGraph, names: readonly LossName[], surro
   const logits = b.reshape(raw, [batch, sizeOf(raw.shape) / batch])
   const row = [batch, logits.shape[1]]
   const label = b.input('row_label', 'float32', row)
-  const direction = names.some(name => directed.has(name)) ? b.input('row_direction', 'float32', row) : label
+  const direction = names.some(isDirected) ? b.input('row_direction', 'float32', row) : label
   const selector = names.length > 1 ? b.input('row_selector', 'float32', [batch, names.length]) : undefined
   const { loss, gradient: seed } = emitLoss(b, names, { logits, label, direction }, selector)
   const [gradient] = differentiate(b, logits, [data], { seed, rules: rulesWith(surrogates) })
@@ -204,8 +212,6 @@ export function attackGraph(graph: TypedGraph, names: readonly LossName[], surro
 export function laidOut(graph: TypedGraph, engine: Pick<Engine, 'kind'>): TypedGraph {
   return engine.kind === 'native' ? blockedLayout(graph) : graph
 }
-
-const directed: ReadonlySet<LossName> = new Set(['targeted-dlr', 'logit-difference', 'linear'])
 
 /** Sessions for one batch size. Throws `model-unsupported` when the graph has no gradient, `config` when a loss needs more classes. */
 export async function compile(
@@ -227,14 +233,8 @@ export async function compile(
 /** The same for a graph from `data` [batch, ...sampleShape] to logits, every shape known. */
 export async function compileGraph(graph: TypedGraph, engine: Engine, options: GraphOptions): Promise<CompiledModel> {
   const { batch, threads, losses: names, surrogates = 'on' } = options
-  const shape = graph.types.get(graph.outputs[0].name)!.shape
-  const classes = sizeOf(shape) / batch
-  if (shape[0] !== batch)
-    throw new RobustlyError('model-unsupported', `the model gives scores of shape [${shape}] for a batch of ${batch}`)
-  const few = names.find(name => losses[name].classes > classes)
-  if (few !== undefined)
-    throw new RobustlyError('config', `the loss ${few} needs ${losses[few].classes} classes, the model has ${classes}`)
-
+  const { shape } = graph.types.get(graph.outputs[0].name)!
+  const classes = classesOf(shape, options)
   const dataName = graph.inputs[0].name
   const { shape: dataShape } = graph.types.get(dataName)!
   const features = sizeOf(dataShape) / batch
@@ -260,16 +260,9 @@ export async function compileGraph(graph: TypedGraph, engine: Engine, options: G
 
   const attack = laidOut(attackGraph(graph, names, surrogates), engine)
   const session = await engine.createSession({ graph: attack }, { threads })
-  const label = new Float32Array(batch * classes)
-  const direction = new Float32Array(batch * classes)
-  const selector = new Float32Array(batch * names.length)
-  const feeds = new Map([
-    ...given,
-    ['row_label', { dtype: 'float32', shape: [batch, classes], data: label } as const],
-    ['row_direction', { dtype: 'float32', shape: [batch, classes], data: direction } as const],
-    ['row_selector', { dtype: 'float32', shape: [batch, names.length], data: selector } as const],
-  ])
+  const rowInputs = rowLosses(names, batch, classes)
   const taken = new Set(session.inputs.map(input => input.name))
+  const feeds = [...given, ...rowInputs.feeds].filter(([name]) => taken.has(name))
   const memory = workspace()
   const floats = (...shape: number[]) => ({ dtype: 'float32', shape, data: memory.floats(sizeOf(shape)) }) as const
   const outputs = new Map([
@@ -277,27 +270,12 @@ export async function compileGraph(graph: TypedGraph, engine: Engine, options: G
     ['row_loss', floats(batch)],
     ['row_gradient', floats(...dataShape)],
   ])
-  const run = session.bind(new Map([...feeds].filter(([name]) => taken.has(name))), [...outputs.keys()], outputs)
-
-  function select(row: number, loss: RowLoss): void {
-    const start = row * classes
-    label.fill(0, start, start + classes)
-    if (loss.loss !== 'linear') label[start + loss.label] = 1
-    if (directed.has(loss.loss)) {
-      if (loss.loss === 'linear') direction.set(loss.weights, start)
-      else direction.fill(0, start, start + classes)
-      if ('target' in loss) direction[start + loss.target] = 1
-    }
-    if (names.length === 1) return
-    selector.fill(0, row * names.length, (row + 1) * names.length)
-    selector[row * names.length + names.indexOf(loss.loss)] = 1
-  }
-
+  const run = session.bind(new Map(feeds), [...outputs.keys()], outputs)
   return {
     ...shared,
     async gradients(rows) {
       rows.forEach((loss, row) => {
-        select(row, loss)
+        rowInputs.select(row, loss)
       })
       const [logits, lossValues, gradients] = (await run()) as Float32Array[]
       return { logits, losses: lossValues, gradients }
@@ -311,6 +289,16 @@ export async function compileGraph(graph: TypedGraph, engine: Engine, options: G
       memory[Symbol.dispose]()
     },
   }
+}
+
+function classesOf(shape: Shape, { batch, losses: names }: CompileOptions): number {
+  if (shape[0] !== batch)
+    throw new RobustlyError('model-unsupported', `the model gives scores of shape [${shape}] for a batch of ${batch}`)
+  const classes = sizeOf(shape) / batch
+  const few = names.find(name => losses[name].classes > classes)
+  if (few !== undefined)
+    throw new RobustlyError('config', `the loss ${few} needs ${losses[few].classes} classes, the model has ${classes}`)
+  return classes
 }
 
 function scoresOnly(
