@@ -11,6 +11,7 @@ import { z } from 'zod'
 import type { HyperplaneNorm } from '../threat/hyperplane.js'
 import { clampToBox, type Region } from '../threat/norm.js'
 import { askGradient, defineAttack, type Sample, type Steps } from './attack.js'
+import { lengths } from './boundary.js'
 import { startingPoint, toBoundary } from './decision.js'
 import { boxOf, type Nearest, nearestTo, refine, refinements } from './nearest.js'
 
@@ -97,11 +98,23 @@ interface Problem {
   readonly norm: HyperplaneNorm
 }
 
-/** What is left of a difference to the input after shrinking by t in [0, 1]; scale is the largest difference there is. */
-const shrink: { readonly [N in HyperplaneNorm]: (difference: number, t: number, scale: number) => number } = {
-  L2: (difference, t) => difference * (1 - t),
-  Linf: (difference, t, scale) => Math.max(-(1 - t) * scale, Math.min((1 - t) * scale, difference)),
-  L1: (difference, t, scale) => Math.sign(difference) * Math.max(0, Math.abs(difference) - t * scale),
+interface Shrinking {
+  /** What is left of a difference to the input after shrinking by t in [0, 1]; scale is the largest difference there is. */
+  left(difference: number, t: number, scale: number): number
+  /** How fast that grows with the difference. */
+  slope(difference: number, t: number, scale: number): number
+}
+
+const shrinking: { readonly [N in HyperplaneNorm]: Shrinking } = {
+  L2: { left: (difference, t) => difference * (1 - t), slope: (_, t) => 1 - t },
+  Linf: {
+    left: (difference, t, scale) => Math.max(-(1 - t) * scale, Math.min((1 - t) * scale, difference)),
+    slope: (difference, t, scale) => (Math.abs(difference) < (1 - t) * scale ? 1 : 0),
+  },
+  L1: {
+    left: (difference, t, scale) => Math.sign(difference) * Math.max(0, Math.abs(difference) - t * scale),
+    slope: (difference, t, scale) => (Math.abs(difference) > t * scale ? 1 : 0),
+  },
 }
 
 /** Moves the point. */
@@ -111,18 +124,20 @@ function stepAlong(problem: Problem): void {
   const best = new Float32Array(point.length)
   let scale = 0
   for (let i = 0; i < point.length; i++) scale = Math.max(scale, 1.5 * Math.abs(point[i] - input[i]))
-  const far = meet(problem, 0, scale, best)
-  if (far > radius) {
+  let { length, multiplier } = meet(problem, 0, scale, 0, best)
+  if (length > radius) {
     // The boundary is out of reach: as far towards it as the radius lets.
-    for (let i = 0; i < point.length; i++) point[i] += (radius / far) * (best[i] - point[i])
+    for (let i = 0; i < point.length; i++) point[i] += (radius / length) * (best[i] - point[i])
     return
   }
   let low = 0
   let high = 1
   for (let k = 0; k < bisections; k++) {
     const t = (low + high) / 2
-    if (meet(problem, t, scale, out) <= radius) {
+    const met = meet(problem, t, scale, multiplier, out)
+    if (met.length <= radius) {
       low = t
+      multiplier = met.multiplier
       best.set(out)
     } else high = t
   }
@@ -135,61 +150,65 @@ const mostTrials = 40
 
 /**
  * Writes the point on the linearised boundary, shrunk by t, that the multiplier leads to; gives its L2 distance from where the step
- * begins. When no multiplier leads there: the farthest point towards it for t = 0, else Infinity. What the step gains along the normal
- * grows with the multiplier, after a stretch where shrinking holds all features.
+ * begins, and the multiplier, sought from that of less shrinking on. When none leads there: the farthest point towards it for t = 0,
+ * else Infinity. What the step gains along the normal grows with the multiplier, after a stretch where shrinking holds all features.
  */
-function meet(problem: Problem, t: number, scale: number, out: Float32Array): number {
+function meet(
+  problem: Problem,
+  t: number,
+  scale: number,
+  guess: number,
+  out: Float32Array,
+): { length: number; multiplier: number } {
   const { normal, rise } = problem
   const tolerance = 1e-3 * Math.abs(rise) + 1e-7
-  let near = 0
-  let missing = moveTo(problem, near, t, scale, out).gain - rise
-  let squares = 1e-30
-  for (let i = 0; i < normal.length; i++) squares += normal[i] * normal[i]
-  const end = moveTo(problem, -Math.sign(missing) * 1e20, t, scale, out)
-  if ((end.gain - rise) * missing > 0) return t === 0 ? end.length : Number.POSITIVE_INFINITY
-  let far = -missing / squares
-  let reached = moveTo(problem, far, t, scale, out)
-  for (let k = 0; k < mostTrials && (reached.gain - rise) * missing > 0; k++) {
-    near = far
-    far *= 2
-    reached = moveTo(problem, far, t, scale, out)
+  const still = moveTo(problem, 0, t, scale, out)
+  const missing = rise - still.gain
+  if (Math.abs(missing) <= tolerance) return { length: still.length, multiplier: 0 }
+  const sign = Math.sign(missing)
+  const end = moveTo(problem, sign * 1e20, t, scale, out)
+  if ((rise - end.gain) * sign > 0) {
+    return { length: t === 0 ? end.length : Number.POSITIVE_INFINITY, multiplier: guess }
   }
-  let beyond = reached.gain - rise
-  // Illinois: the chord's root, with the value of an end that stays twice halved, so that both ends close in.
-  for (let k = 0; k < mostTrials && Math.abs(beyond) > tolerance; k++) {
-    const chord = far - (beyond * (far - near)) / (beyond - missing)
-    const trial = moveTo(problem, chord, t, scale, out)
-    const value = trial.gain - rise
-    if (value * beyond > 0) missing /= 2
-    else {
-      near = far
-      missing = beyond
-    }
-    far = chord
-    beyond = value
-    reached = trial
+  let below = 0
+  let above = Number.POSITIVE_INFINITY
+  let size = guess * sign > 0 ? guess * sign : (missing * sign) / Math.max(1e-30, lengths.L2(normal) ** 2)
+  // Newton, and halving or doubling where that leaves what is known to hold the root.
+  for (let k = 0; ; k++) {
+    const { gain, slope, length } = moveTo(problem, sign * size, t, scale, out)
+    const beyond = (gain - rise) * sign
+    if (Math.abs(beyond) <= tolerance || k === mostTrials) return { length, multiplier: sign * size }
+    if (beyond < 0) below = size
+    else above = size
+    const next = size - beyond / slope
+    size = next > below && next < above ? next : above < Number.POSITIVE_INFINITY ? (below + above) / 2 : 2 * size
   }
-  return reached.length
 }
 
-/** Writes clip(input + shrink(point + multiplier normal - input)); gives its gain along the normal and its distance from the point. */
+/**
+ * Writes clip(input + shrink(point + multiplier normal - input)); gives its gain along the normal, how fast that grows with the multiplier,
+ * and its distance from the point.
+ */
 function moveTo(
   { point, input, normal, box: { low, high }, norm }: Problem,
   multiplier: number,
   t: number,
   scale: number,
   out: Float32Array,
-): { gain: number; length: number } {
-  const left = shrink[norm]
+): { gain: number; slope: number; length: number } {
+  const { left, slope: slopeOf } = shrinking[norm]
   let gain = 0
+  let slope = 0
   let squares = 0
   for (let i = 0; i < point.length; i++) {
-    const value = input[i] + left(point[i] + multiplier * normal[i] - input[i], t, scale)
+    const difference = point[i] + multiplier * normal[i] - input[i]
+    const value = input[i] + left(difference, t, scale)
     const inside = value < low[i] ? low[i] : value > high[i] ? high[i] : value
     const move = inside - point[i]
     out[i] = inside
     gain += normal[i] * move
+    if (inside === value) slope += normal[i] * normal[i] * slopeOf(difference, t, scale)
     squares += move * move
   }
-  return { gain, length: Math.sqrt(squares) }
+  return { gain, slope, length: Math.sqrt(squares) }
 }
