@@ -176,3 +176,70 @@ export function farthest(count: i32, a: usize, b: usize): f64 {
   if (v128.any_true(unordered)) return NaN
   return max<f64>(f64x2.extract_lane(most, 0), f64x2.extract_lane(most, 1))
 }
+
+export function distanceSquared(count: i32, a: usize, b: usize): f64 {
+  let sums = f64x2.splat(0)
+  for (let i: usize = 0, end = bytes(count); i < end; i += 8) {
+    const way = f64x2.sub(pair(a + i), pair(b + i))
+    sums = f64x2.add(sums, f64x2.mul(way, way))
+  }
+  return total(sums)
+}
+
+export function squares(count: i32, a: usize): f64 {
+  let sums = f64x2.splat(0)
+  for (let i: usize = 0, end = bytes(count); i < end; i += 8) {
+    const value = pair(a + i)
+    sums = f64x2.add(sums, f64x2.mul(value, value))
+  }
+  return total(sums)
+}
+
+export function addScaled(count: i32, point: usize, direction: usize, out: usize, scale: f64): void {
+  const scales = f64x2.splat(scale)
+  for (let i: usize = 0, end = bytes(count); i < end; i += 8) {
+    storePair(out + i, f64x2.add(pair(point + i), f64x2.mul(scales, pair(direction + i))))
+  }
+}
+
+export function carryOn(count: i32, point: usize, previous: usize, out: usize, momentum: f64): void {
+  const weight = f64x2.splat(momentum)
+  const rest = f64x2.splat(1 - momentum)
+  for (let i: usize = 0, end = bytes(count); i < end; i += 8) {
+    const x = pair(point + i)
+    const stepped = f64x2.add(x, f64x2.mul(weight, f64x2.sub(pair(out + i), x)))
+    storePair(out + i, f64x2.add(stepped, f64x2.mul(rest, f64x2.sub(x, pair(previous + i)))))
+  }
+}
+
+export function clippedSquares(count: i32, point: usize, center: usize, low: usize, high: usize, sums: usize): void {
+  let all = f64x2.splat(0)
+  let free = f64x2.splat(0)
+  let outside: i32 = 0
+  for (let i: usize = 0, end = bytes(count); i < end; i += 8) {
+    const x = pair(point + i)
+    const inside = clip(x, pair(low + i), pair(high + i))
+    const way = f64x2.sub(inside, pair(center + i))
+    const square = f64x2.mul(way, way)
+    const moved = f64x2.ne(x, inside)
+    all = f64x2.add(all, square)
+    free = f64x2.add(free, v128.andnot(square, moved))
+    outside += popcnt(i64x2.bitmask(moved))
+  }
+  store<f64>(sums, load<f64>(sums) + total(all))
+  store<f64>(sums + 8, load<f64>(sums + 8) + total(free))
+  store<f64>(sums + 16, load<f64>(sums + 16) + <f64>outside)
+}
+
+export function shrink(count: i32, point: usize, center: usize, low: usize, high: usize, scale: f64): f64 {
+  const scales = f64x2.splat(scale)
+  let sums = f64x2.splat(0)
+  for (let i: usize = 0, end = bytes(count); i < end; i += 8) {
+    const x = pair(center + i)
+    const scaled = f64x2.add(x, f64x2.mul(f64x2.sub(pair(point + i), x), scales))
+    storePair(point + i, clip(scaled, pair(low + i), pair(high + i)))
+    const way = f64x2.sub(pair(point + i), x)
+    sums = f64x2.add(sums, f64x2.mul(way, way))
+  }
+  return total(sums)
+}

@@ -4,12 +4,18 @@ import { describe, expect, it } from 'vitest'
 import { randomStream } from '../random.js'
 import { source } from './kernels.generated.js'
 import {
+  addScaled,
   ascendLinf,
+  carryOn,
+  clippedSquares,
   contract,
+  distanceSquared,
   drift,
   farthest,
   largestMagnitude,
   listNear,
+  shrinkTowards,
+  sumOfSquares,
   towards,
   type Workspace,
   workspace,
@@ -69,6 +75,49 @@ describe.each(places)('kernels on arrays %s', place => {
       const step = (i: number) => (byWeight ? slope[i] : Math.sign(slope[i]))
       expect(point).toEqual(plain(length, i => clip(0.9 * start[i] + 0.1 * other[i] - 0.2 * step(i), low[i], high[i])))
     }
+  })
+
+  it.each(lengths)('measure and move in L2 on %i elements', length => {
+    using memory = workspace()
+    const [point, center, slope, out, low, high] = arraysOf(6, length, place, memory)
+    low.fill(-0.7)
+    high.fill(0.9)
+    for (let i = 0; i < length; i++) center[i] = clip(center[i], low[i], high[i])
+    const start = point.slice()
+    expect(sumOfSquares(slope)).toBeCloseTo(
+      sum(length, i => slope[i] ** 2),
+      7,
+    )
+    expect(distanceSquared(point, center)).toBeCloseTo(
+      sum(length, i => (point[i] - center[i]) ** 2),
+      7,
+    )
+
+    addScaled(point, slope, -0.3, out)
+    expect(out).toEqual(plain(length, i => point[i] + -0.3 * slope[i]))
+    const stepped = out.slice()
+    carryOn(point, center, 0.75, out)
+    expect(out).toEqual(plain(length, i => point[i] + 0.75 * (stepped[i] - point[i]) + 0.25 * (point[i] - center[i])))
+
+    const way = (i: number) => clip(start[i], low[i], high[i]) - center[i]
+    const isOutside = (i: number) => start[i] < low[i] || start[i] > high[i]
+    const { all, free, outside } = clippedSquares(point, center, low, high)
+    expect(all).toBeCloseTo(
+      sum(length, i => way(i) ** 2),
+      7,
+    )
+    expect(free).toBeCloseTo(
+      sum(length, i => (isOutside(i) ? 0 : way(i) ** 2)),
+      7,
+    )
+    expect(outside).toBe(sum(length, i => Number(isOutside(i))))
+
+    const square = shrinkTowards(point, center, low, high, 0.8)
+    expect(point).toEqual(plain(length, i => clip(center[i] + (start[i] - center[i]) * 0.8, low[i], high[i])))
+    expect(square).toBeCloseTo(
+      sum(length, i => (point[i] - center[i]) ** 2),
+      7,
+    )
   })
 
   it.each(lengths)('list what is near the bounds in the direction of the move, of %i elements', length => {

@@ -44,6 +44,12 @@ interface Kernels {
   towards(count: number, point: number, center: number, normal: number): number
   contract(count: number, point: number, center: number, share: number): void
   farthest(count: number, a: number, b: number): number
+  distanceSquared(count: number, a: number, b: number): number
+  squares(count: number, a: number): number
+  addScaled(count: number, point: number, direction: number, out: number, scale: number): void
+  carryOn(count: number, point: number, previous: number, out: number, momentum: number): void
+  clippedSquares(count: number, point: number, center: number, low: number, high: number, sums: number): void
+  shrink(count: number, point: number, center: number, low: number, high: number, scale: number): number
   drift(
     ...at: [
       count: number,
@@ -72,7 +78,7 @@ const { buffer } = memory
 const compiled = new WebAssembly.Module(Uint8Array.from(atob(binary), character => character.charCodeAt(0)))
 const kernels = new WebAssembly.Instance(compiled, { env: { memory } }).exports as Kernels
 
-const sums = new Float64Array(buffer, 1024, 1)
+const sums = new Float64Array(buffer, 1024, 3)
 const scratch = Array.from({ length: slots }, (_, slot) => new Float32Array(buffer, 4096 + slot * 4 * chunk, chunk))
 const start = 4096 + slots * 4 * chunk
 
@@ -270,4 +276,65 @@ export function farthest(a: Float32Array, b: Float32Array): number {
     most = Math.max(most, kernels.farthest(count, at[0], at[1]))
   })
   return most
+}
+
+/** The sum of (a - b)² */
+export function distanceSquared(a: Float32Array, b: Float32Array): number {
+  let sum = 0
+  over([a, b], -1, count => {
+    sum += kernels.distanceSquared(count, at[0], at[1])
+  })
+  return sum
+}
+
+/** The sum of squares. */
+export function sumOfSquares(values: Float32Array): number {
+  let sum = 0
+  over([values], -1, count => {
+    sum += kernels.squares(count, at[0])
+  })
+  return sum
+}
+
+/** out = point + scale direction */
+export function addScaled(point: Float32Array, direction: Float32Array, scale: number, out: Float32Array): void {
+  over([point, direction, out], 2, count => {
+    kernels.addScaled(count, at[0], at[1], at[2], scale)
+  })
+}
+
+/** out = point + momentum (out - point) + (1 - momentum) (point - previous) */
+export function carryOn(point: Float32Array, previous: Float32Array, momentum: number, out: Float32Array): void {
+  over([point, previous, out], 2, count => {
+    kernels.carryOn(count, at[0], at[1], at[2], momentum)
+  })
+}
+
+/** Of clip(point) - center: the sum of squares, the part of it of features inside the bounds, and the number of those outside. */
+export function clippedSquares(
+  point: Float32Array,
+  center: Float32Array,
+  low: Float32Array,
+  high: Float32Array,
+): { readonly all: number; readonly free: number; readonly outside: number } {
+  sums.fill(0)
+  over([point, center, low, high], -1, count => {
+    kernels.clippedSquares(count, at[0], at[1], at[2], at[3], sums.byteOffset)
+  })
+  return { all: sums[0], free: sums[1], outside: sums[2] }
+}
+
+/** point = clip(center + scale (point - center)); gives the sum of squares of its way to the center. */
+export function shrinkTowards(
+  point: Float32Array,
+  center: Float32Array,
+  low: Float32Array,
+  high: Float32Array,
+  scale: number,
+): number {
+  let sum = 0
+  over([point, center, low, high], 0, count => {
+    sum += kernels.shrink(count, at[0], at[1], at[2], at[3], scale)
+  })
+  return sum
 }

@@ -1,6 +1,6 @@
 /** The geometry of a norm, as a value: attacks call these functions and never ask which norm it is. */
 import type { Random } from '../random.js'
-import { workspace } from '../tensor/kernels.js'
+import { carryOn, workspace } from '../tensor/kernels.js'
 
 export type NormName = 'Linf' | 'L2' | 'L1' | 'L0'
 
@@ -56,9 +56,7 @@ export function composedAscent(norm: Pick<Norm, 'step' | 'project'>): Norm['asce
     norm.step(point, gradient, size, out, features)
     norm.project(out, region)
     if (momentum === 1) return
-    for (let i = 0; i < out.length; i++) {
-      out[i] = point[i] + momentum * (out[i] - point[i]) + (1 - momentum) * (point[i] - previous[i])
-    }
+    carryOn(point, previous, momentum, out)
     norm.project(out, region)
   }
 }

@@ -1,15 +1,12 @@
 /** L2: the Euclidean length of the change is at most epsilon. */
+import { addScaled, clippedSquares, distanceSquared, shrinkTowards, sumOfSquares } from '../../tensor/kernels.js'
 import { boxBounds, clampToBox, composedAscent, type Norm, pullInside, type Region } from '../norm.js'
 
 export const l2: Norm = {
   name: 'L2',
 
   distance(a, b) {
-    let sum = 0
-    for (let i = 0; i < a.length; i++) {
-      const difference = a[i] - b[i]
-      sum += difference * difference
-    }
+    const sum = distanceSquared(a, b)
     return Number.isNaN(sum) ? Number.POSITIVE_INFINITY : Math.sqrt(sum)
   },
 
@@ -22,24 +19,20 @@ export const l2: Norm = {
    */
   project(point, region) {
     const { center, epsilon, low, high } = region
-    const sums = new Float64Array(3)
-    survey(point, center, low, high, sums)
-    const [all, free, outside] = sums
+    const { all, free, outside } = clippedSquares(point, center, low, high)
     if (!(Math.sqrt(all) > epsilon)) {
       if (outside > 0) clampToBox(point, region)
       return
     }
     const scale = outside > 0 ? scaleFor(point, region, free, outside) : epsilon / Math.sqrt(all)
     // A little less, for rounding to float32 not to lead outside.
-    const length = shrink(point, center, scale * (1 - 2 ** -23), low, high)
-    if (length > epsilon) pullInside(l2, point, region)
+    const square = shrinkTowards(point, center, low, high, scale * (1 - 2 ** -23))
+    if (Math.sqrt(square) > epsilon) pullInside(l2, point, region)
   },
 
   step(point, gradient, size, out) {
-    let sum = 0
-    for (let i = 0; i < gradient.length; i++) sum += gradient[i] * gradient[i]
-    const scale = sum > 0 ? size / Math.sqrt(sum) : 0
-    for (let i = 0; i < point.length; i++) out[i] = point[i] + gradient[i] * scale
+    const sum = sumOfSquares(gradient)
+    addScaled(point, gradient, sum > 0 ? size / Math.sqrt(sum) : 0, out)
   },
 
   ascend: (move, region, out) => ascent(move, region, out),
@@ -58,50 +51,6 @@ export const l2: Norm = {
 }
 
 const ascent = composedAscent(l2)
-
-/**
- * sums: the squared distance of clip(p) to the center, added up as `distance` does; the part of it of features inside the box; the number
- * of those outside.
- */
-function survey(
-  point: Float32Array,
-  center: Float32Array,
-  low: Float32Array,
-  high: Float32Array,
-  sums: Float64Array,
-): void {
-  let all = 0
-  let free = 0
-  let outside = 0
-  for (let i = 0; i < point.length; i++) {
-    const x = point[i]
-    if (x < low[i] || x > high[i]) {
-      const difference = (x < low[i] ? low[i] : high[i]) - center[i]
-      all += difference * difference
-      outside++
-    } else {
-      const difference = x - center[i]
-      all += difference * difference
-      free += difference * difference
-    }
-  }
-  sums[0] = all
-  sums[1] = free
-  sums[2] = outside
-}
-
-/** Replaces p by clip(x + s (p - x)); gives its distance to the center. */
-function shrink(point: Float32Array, center: Float32Array, s: number, low: Float32Array, high: Float32Array): number {
-  let sum = 0
-  for (let i = 0; i < point.length; i++) {
-    const x = center[i]
-    const scaled = x + (point[i] - x) * s
-    const value = Math.fround(scaled < low[i] ? low[i] : scaled > high[i] ? high[i] : scaled)
-    point[i] = value
-    sum += (value - x) * (value - x)
-  }
-  return Math.sqrt(sum)
-}
 
 /**
  * The s in (0, 1) with clipped length epsilon. With the features that clip at s held, the rest must make up the length:
