@@ -23,6 +23,8 @@ export async function measure({
     const asksGradients = spec.attacks.some(({ name }) => attacks.get(name)?.access === 'gradients')
     const asked = target.surrogate ?? target.model
     const rows = Array.from({ length: plan.batch }, () => ({ loss: 'cross-entropy', label: 0 }) as const)
+    // Opens the session for scores, whose memory counts whatever the attacks ask first.
+    await asked.scores()
     const seconds = await secondsPerRun(() => (asksGradients ? asked.gradients(rows) : asked.scores()))
     return { secondsPerSample: seconds / plan.batch, bytes: process.memoryUsage().rss }
   } finally {
