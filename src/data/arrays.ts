@@ -35,7 +35,12 @@ export async function arrayDataset(pair: ArrayPair, options: ReaderOptions): Pro
       `${inputs.name} has shape [${inputs.shape.join(', ')}]: samples without values`,
     )
   }
-  const bound = pair.bound?.length ? await boundTo(pair.bound.map(each => partOf(each, labels.length))) : undefined
+  const bound = pair.bound?.length
+    ? await boundTo(
+        pair.bound.map(each => partOf(each, labels.length)),
+        labels.length,
+      )
+    : undefined
   let hash: Promise<string> | undefined
   return {
     name,

@@ -22,7 +22,7 @@ export interface Bound {
 }
 
 /** Throws `data-invalid` and `data-unsupported`, naming the row, for values that are not finite or that float32 does not hold. */
-export async function boundTo(parts: readonly BoundPart[]): Promise<Bound> {
+export async function boundTo(parts: readonly BoundPart[], count: number): Promise<Bound> {
   const twice = parts.find(({ input }, at) => parts.findIndex(other => other.input === input) < at)
   if (twice !== undefined)
     throw new RobustlyError('usage', `the input ${printable(twice.input, 60)} is bound to two arrays`)
@@ -42,7 +42,7 @@ export async function boundTo(parts: readonly BoundPart[]): Promise<Bound> {
     return all
   }
   const inputs = parts.map(({ input, shape }) => ({ input, shape }))
-  return { inputs: { parts: inputs, example: await read(0, 1) }, read }
+  return { inputs: { parts: inputs, example: await read(0, 1), last: await read(count - 1, count) }, read }
 }
 
 function checked(value: number, { name, whole }: BoundPart, row: number): number {

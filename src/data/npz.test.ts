@@ -254,7 +254,10 @@ describe('arrays for other inputs of the model', () => {
     const path = await several({ name: 'w.npy', data: weight })
     const dataset = await opened(`${path}:bind=weight=w,bind=ids`)
     const parts = [{ input: 'weight', shape: [] }, { input: 'ids', shape: [2] }] // biome-ignore format: one line
-    expect(dataset).toMatchObject({ sampleShape: [2], bound: { parts, example: Float32Array.of(0.5, 7, 16_777_216) } })
+    expect(dataset).toMatchObject({
+      sampleShape: [2],
+      bound: { parts, example: Float32Array.of(0.5, 7, 16_777_216), last: Float32Array.of(1.5, 9, 8) },
+    })
     const { bound } = await dataset.read(1, 2)
     expect(bound).toEqual(Float32Array.of(1.5, 9, 8))
     expect((await dataset.read(0, 2)).bound).toHaveLength(6)

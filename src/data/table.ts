@@ -109,7 +109,10 @@ export async function tableDataset(
   const bound =
     bindings.size === 0
       ? undefined
-      : await boundTo(Array.from(bindings, ([input, own]) => partOf(input, featureParts(own, encode, name), name)))
+      : await boundTo(
+          Array.from(bindings, ([input, own]) => partOf(input, featureParts(own, encode, name), name)),
+          labels.length,
+        )
   let hash: Promise<string> | undefined
   return {
     name,

@@ -47,17 +47,21 @@ export async function compare(
 ): Promise<Comparison> {
   const features = sizeOf(space.sampleShape)
   const samples = Array.from({ length: model.batch }, (_, i) => randomSample(space.sampleShape, i))
+  /** Two samples' values, so that rows that are mixed up show. */
+  const boundOf = (row: number) => (row === 0 ? space.bound?.example : space.bound?.last)
   samples.forEach((sample, row) => {
     model.inputs.set(sample, row * features)
+    const bound = boundOf(row)
+    if (bound !== undefined) model.bound!.set(bound, row * bound.length)
   })
   const all = await model.scores()
   const warnings = new Set<string>()
   for (let row = 0; row < samples.length; row++) {
     const own = all.subarray(row * model.classes, (row + 1) * model.classes)
-    const original = await verifier.scores(samples[row])
-    const again = await verifier.scores(samples[row])
+    const original = await verifier.scores(samples[row], boundOf(row))
+    const again = await verifier.scores(samples[row], boundOf(row))
     if (drawing || original.some((value, i) => value !== again[i])) {
-      if (!(await sameOnAverage(verifier, model, samples))) throw notTheSame()
+      if (!(await sameOnAverage(verifier, model, samples, boundOf))) throw notTheSame()
       return { randomised: true, warnings: [] }
     }
     if (!original.every(Number.isFinite)) {
@@ -101,6 +105,7 @@ async function sameOnAverage(
   verifier: ScoreSource,
   model: CompiledModel,
   samples: readonly Float32Array[],
+  boundOf: (row: number) => Float32Array | undefined,
 ): Promise<boolean> {
   const { classes } = model
   const own = samples.map(() => [moments(classes), moments(classes)] as const)
@@ -111,7 +116,7 @@ async function sameOnAverage(
       const logits = all.subarray(row * classes, (row + 1) * classes)
       own[row][0].add(logits)
       own[row][1].add(softmax(logits))
-      original[row].add(await verifier.scores(sample))
+      original[row].add(await verifier.scores(sample, boundOf(row)))
     }
   }
   return samples.every((_, row) => own[row].some(each => alike(each, original[row])))

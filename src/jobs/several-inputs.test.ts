@@ -183,6 +183,7 @@ test('features are attacked; named columns go to the other input', async () => {
   const facts = await inspect(model, { data })
   expect(facts.inputs.map(({ name }) => name)).toEqual(['person', 'context'])
   expect(facts).toMatchObject({ inputShape: [3], data: { count, correct: count } })
+  expect(facts.notes).toContain('The input "person" is attacked; the data fill "context".')
   await expect(inspect(model, { data: `${path}:label=class` })).rejects.toMatchObject({
     message: expect.stringContaining('the model has 2 inputs ("person" float32 [1, 3], "context" float32 [1, 2])'),
     hint: expect.stringContaining('bind=context=NAME'),

@@ -16,6 +16,8 @@ export interface BoundInputs {
   readonly parts: readonly { readonly input: string; readonly shape: Shape }[]
   /** Values of the first sample: what stands in where there is no sample. */
   readonly example: Float32Array
+  /** Values of the last sample. */
+  readonly last: Float32Array
 }
 
 export interface DataSpace {

@@ -36,7 +36,7 @@ const space: DataSpace = {
   modelLayout: undefined,
   mean: [0.5],
   std: [0.25],
-  bound: { parts, example: bound.slice(0, 7) },
+  bound: { parts, example: bound.slice(0, 7), last: bound.slice(-7) },
 }
 
 /** Scores [rows, 3] of the reference evaluator on the graph for one sample, and the slope of a score along a direction. */
@@ -105,11 +105,9 @@ it.each([
 
 it('names the inputs and what to say where data do not fit them', () => {
   const { inputs } = severalInputs()
+  const none = { example: new Float32Array(), last: new Float32Array() }
   const refused = (bind: readonly string[]) => () =>
-    modelInputs(
-      { inputs },
-      { bound: { parts: bind.map(input => ({ input, shape: [1] })), example: new Float32Array() } },
-    )
+    modelInputs({ inputs }, { bound: { parts: bind.map(input => ({ input, shape: [1] })), ...none } })
   expect(refused([])).toThrow(
     /4 inputs \("image" float32 \[1, 1, 4, 4\], "ids" int64 \[1, 2\], "mask" bool \[1, 4\], "context" float32 \[1\]\): one is attacked/,
   )
@@ -123,9 +121,6 @@ it('names the inputs and what to say where data do not fit them', () => {
   )
   const scalar = { name: 'context', dtype: 'float32', shape: [] } as const
   expect(() =>
-    modelInputs(
-      { inputs: [inputs[0]!, scalar] },
-      { bound: { parts: [{ input: 'context', shape: [] }], example: new Float32Array(1) } },
-    ),
+    modelInputs({ inputs: [inputs[0]!, scalar] }, { bound: { parts: [{ input: 'context', shape: [] }], ...none } }),
   ).toThrow(/no batch dimension/)
 })
