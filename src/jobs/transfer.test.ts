@@ -108,6 +108,8 @@ test('a universal perturbation is one for all samples, whatever processes and ba
   expect(preparation!.queries.gradient).toBe(preparation!.queries.forward)
   expect(preparation!.queries.forward % 24).toBe(0)
   expect(preparation!.queries.forward).toBeGreaterThan(0)
+  const asked = `${preparation!.queries.forward} forward and ${preparation!.queries.gradient} gradient queries`
+  expect(result.warnings.join()).toContain(`found on samples 0 to 23 by ${asked}`)
   expect((await run(folder, 'a', { ...options, resume: true })).result.attacks[0]!.preparation).toEqual(preparation)
 
   await run(folder, 'b', { ...options, processes: 2, batch: 5 })
