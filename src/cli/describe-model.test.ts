@@ -35,7 +35,7 @@ it('estimates to two digits, and leaves out what does not apply', async () => {
   const text = describeModel({ ...(await own('breast-cancer-forest.onnx')), times }, plain)
   expect(text).toContain(
     [
-      "  The model's answers for 1,000 samples on 2 cores take at most:",
+      "  The model's answers for 1,000 samples on 2 cores take at most (the attacks' own steps are extra):",
       '                  Linf        L0        L2',
       '  scores         5.2 s      89 s',
       '  labels       1.5 min            3.0 days',

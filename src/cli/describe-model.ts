@@ -103,7 +103,9 @@ function timeTable({ samples, processes, suites }: SuiteTimes, dim: Dim): string
   }
   const on = `${processes} ${processes === 1 ? 'core' : 'cores'}`
   return [
-    dim(`  The model's answers for ${grouped(samples)} samples on ${on} take at most:`),
+    dim(
+      `  The model's answers for ${grouped(samples)} samples on ${on} take at most (the attacks' own steps are extra):`,
+    ),
     dim(`  ${''.padEnd(10)}${norms.map(norm => norm.padStart(10)).join('')}`),
     ...names.map(suite => `  ${dim(suite.padEnd(10))}${norms.map(norm => cell(suite, norm)).join('')}`.trimEnd()),
   ]
