@@ -8,6 +8,7 @@ import { severalInputs, withOpenBatch } from '../../test/support/several-inputs.
 import { openDataset } from '../data/dataset.js'
 import { writeNpz } from '../data/npz-write.js'
 import { decodeFloats } from '../evaluate/record.js'
+import { labelOf } from '../model/batch-model.js'
 import { GraphBuilder } from '../onnx/build.js'
 import { encodeModel } from '../onnx/codec/index.js'
 import { randomStream } from '../random.js'
@@ -20,7 +21,7 @@ import { linesOf, parseRecord } from './records.js'
 import { replay } from './replay.js'
 import { openService } from './service.js'
 
-const count = 16
+const count = 12
 function drawn(name: string) {
   const random = randomStream(1, 0, name)
   return {
@@ -29,18 +30,18 @@ function drawn(name: string) {
   }
 }
 
-/** What the model file says of each sample: the labels of data that it is always right on. */
-async function labelsBy(path: string, feeds: Readonly<Record<string, Tensor>>, rows = count): Promise<number[]> {
+/** What the model file says of each batch of samples, one after the other: the labels of data that it is always right on. */
+async function labelsBy(path: string, batches: readonly Readonly<Record<string, Tensor>>[]): Promise<number[]> {
   const engine = await loadEngine()
   const session = await engine.createSession({ path }, { threads: 1 })
-  const scores = (await session.run(new Map(Object.entries(feeds)))).get('logits')!
+  const labels: number[] = []
+  for (const feeds of batches) {
+    const { data, shape } = (await session.run(new Map(Object.entries(feeds)))).get('logits')!
+    const [rows, classes] = shape as [number, number]
+    for (let row = 0; row < rows; row++) labels.push(labelOf(data as Float32Array, row * classes, (row + 1) * classes))
+  }
   await session.release()
-  const all = scores.data as Float32Array
-  const classes = all.length / rows
-  return Array.from({ length: rows }, (_, row) => {
-    const own = all.subarray(row * classes, (row + 1) * classes)
-    return own.indexOf(Math.max(...own))
-  })
+  return labels
 }
 
 const recordsOf = (folder: string) => [...linesOf(join(folder, 'records.jsonl'))].map(({ text }) => parseRecord(text)!)
@@ -59,7 +60,7 @@ test('an image is attacked; ids, a mask and a number come from arrays', async ()
     ),
     context: float32(uniform(count), [count]),
   }
-  const labels = await labelsBy(model, arrays)
+  const labels = await labelsBy(model, [arrays])
   const { image, ...others } = arrays
   const path = join(folder, 'data.npz')
   await writeNpz(path, { x: image, y: int64(labels), ...others, mask: int64([...others.mask.data], [count, 4]) })
@@ -67,17 +68,17 @@ test('an image is attacked; ids, a mask and a number come from arrays', async ()
   const options = { model, data, epsilon: '0.6', processes: 1, batch: 8, individual: true } as const
   const attacks = [
     { name: 'pgd', options: { steps: 20 } },
-    { name: 'square', options: { queries: 200 } },
-    { name: 'hop-skip-jump', options: { steps: 2 } },
+    { name: 'square', options: { queries: 100 } },
+    { name: 'hop-skip-jump', options: { steps: 2, mostQueries: 50 } },
   ]
   const run = join(folder, 'run')
   const { result } = await evaluate({ ...options, attacks, run })
   expect(result.accuracy.standard).toMatchObject({ correct: count, count })
   expect(result.model.inputShape).toEqual([1, 4, 4])
   const [pgd, square, hopSkipJump] = result.attacks.map(({ broken }) => broken)
-  expect(pgd).toBeGreaterThan(5)
+  expect(pgd).toBeGreaterThan(3)
   expect(square).toBeGreaterThan(3)
-  expect(hopSkipJump).toBeGreaterThan(8)
+  expect(hopSkipJump).toBeGreaterThan(6)
   const proofs = recordsOf(run).flatMap(({ adversarial }) => adversarial ?? [])
   expect(proofs.length).toBeGreaterThanOrEqual(pgd!)
   for (const proof of proofs) expect(Buffer.from(proof, 'base64')).toHaveLength(16 * 4)
@@ -106,7 +107,7 @@ test('an endpoint with several inputs gives the records of the file', async () =
   const { image, mask: _, ...others } = arrays
   const path = join(folder, 'data.npz')
   const mask = int64(new BigInt64Array(count * 4).fill(1n), [count, 4])
-  await writeNpz(path, { x: image, y: int64(await labelsBy(model, arrays)), ...others, mask })
+  await writeNpz(path, { x: image, y: int64(await labelsBy(model, [arrays])), ...others, mask })
   const data = `${path}:bind=context,bind=mask,bind=ids`
   const options = { data, epsilon: '0.6', attacks: [{ name: 'square', options: { queries: 60 } }] } as const
   const { result } = await evaluate({ ...options, model, run: join(folder, 'file'), processes: 1 })
@@ -144,12 +145,13 @@ test('features are attacked; named columns go to the other input', async () => {
   b.output(b.matMul(hidden, weights([8, 2])), 'logits')
   writeFileSync(model, encodeModel(b.build()))
   const [people, contexts] = [uniform(count * 3), uniform(count * 2)]
-  const labels: number[] = []
-  for (let row = 0; row < count; row++) {
-    const person = float32(people.slice(row * 3, row * 3 + 3), [1, 3])
-    const context = float32(contexts.slice(row * 2, row * 2 + 2), [1, 2])
-    labels.push(...(await labelsBy(model, { person, context }, 1)))
-  }
+  const labels = await labelsBy(
+    model,
+    Array.from({ length: count }, (_, row) => ({
+      person: float32(people.slice(row * 3, row * 3 + 3), [1, 3]),
+      context: float32(contexts.slice(row * 2, row * 2 + 2), [1, 2]),
+    })),
+  )
   // The columns of the context stand apart and in the other order.
   const rows = labels.map((label, row) => [
     contexts[row * 2 + 1],
