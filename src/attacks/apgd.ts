@@ -12,7 +12,7 @@ import { z } from 'zod'
 import type { RowLoss } from '../model/losses.js'
 import type { Random } from '../random.js'
 import { workspace } from '../tensor/kernels.js'
-import type { NormName, Region } from '../threat/norm.js'
+import { held, type NormName, type Region } from '../threat/norm.js'
 import { regionOf, type ThreatModel } from '../threat/threat.js'
 import {
   type Answer,
@@ -137,7 +137,7 @@ function* ascend(
   const point = memory.floats(region.center.length)
   if (start === undefined) norm.sample(random, region, point)
   else point.set(start)
-  const inside = { ...region, low: memory.copy(region.low), high: memory.copy(region.high) }
+  const inside = held(region, memory)
 
   const first = yield* askMeanGradient(point, loss, eot)
   const bestPoint = memory.copy(point)

@@ -10,6 +10,7 @@ import { z } from 'zod'
 import { contract, workspace } from '../tensor/kernels.js'
 import { biasedSteps } from '../threat/biased-step.js'
 import type { HyperplaneNorm } from '../threat/hyperplane.js'
+import { held } from '../threat/norm.js'
 import { regionOf, type ThreatModel } from '../threat/threat.js'
 import { askLabel, defineAttack, type Sample, type Steps } from './attack.js'
 import { nearestBoundary } from './boundary.js'
@@ -82,7 +83,7 @@ export function* approach(run: Run, start: Float32Array): Steps<'gradients', voi
   const norm = threat.norm.name as HyperplaneNorm
   using memory = workspace()
   const point = memory.copy(start)
-  const box = { ...boxOf(sample, threat), center: memory.copy(sample.input) }
+  const box = held(boxOf(sample, threat), memory)
   const step = biasedSteps(norm, box, options, memory)
 
   for (let k = 0; k < options.steps; k++) {

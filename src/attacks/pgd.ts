@@ -4,6 +4,8 @@
  * ascent of Croce and Hein, "Sparse and imperceivable adversarial attacks" (ICCV 2019): a step in L2, then the k best features.
  */
 import { z } from 'zod'
+import { workspace } from '../tensor/kernels.js'
+import { held } from '../threat/norm.js'
 import { regionOf } from '../threat/threat.js'
 import { askGradient, askLabel, defineAttack } from './attack.js'
 
@@ -38,11 +40,12 @@ export const pgd = defineAttack({
   losses: () => ['cross-entropy'],
   *search(sample, threat, options, random) {
     const { norm, epsilon } = threat
-    const region = regionOf(threat, sample.input)
+    using memory = workspace()
+    const region = held(regionOf(threat, sample.input), memory)
     const relative = relativeStep[norm.name](options.steps)
     const size = options.stepSize ?? (relative === undefined ? 1 : relative * epsilon)
     const loss = { loss: 'cross-entropy', label: sample.label } as const
-    const point = new Float32Array(sample.input.length)
+    const point = memory.floats(sample.input.length)
     for (let restart = 0; restart < options.restarts; restart++) {
       if (options.randomStart) norm.sample(random(restart), region, point)
       else point.set(sample.input)
@@ -52,6 +55,6 @@ export const pgd = defineAttack({
       }
       yield* askLabel(point)
     }
-    return point
+    return point.slice()
   },
 })

@@ -88,6 +88,8 @@ export interface Workspace extends Disposable {
   floats(length: number): Float32Array
   ints(length: number): Int32Array
   copy(values: Float32Array): Float32Array
+  /** The array itself where it lies in the memory, else a copy: for values that nobody changes. */
+  hold(values: Float32Array): Float32Array
 }
 
 /** Blocks given back, by their size. */
@@ -112,16 +114,18 @@ export function workspace(): Workspace {
     const at = place(length)
     return at === undefined ? new Float32Array(length) : new Float32Array(buffer, at, length)
   }
+  const copy = (values: Float32Array) => {
+    const copied = floats(values.length)
+    copied.set(values)
+    return copied
+  }
   return {
     floats,
+    copy,
+    hold: values => (values.buffer === buffer ? values : copy(values)),
     ints(length) {
       const at = place(length)
       return at === undefined ? new Int32Array(length) : new Int32Array(buffer, at, length)
-    },
-    copy(values) {
-      const copied = floats(values.length)
-      copied.set(values)
-      return copied
     },
     [Symbol.dispose]() {
       for (const { at, size } of blocks) {

@@ -1,6 +1,6 @@
 /** The geometry of a norm, as a value: attacks call these functions and never ask which norm it is. */
 import type { Random } from '../random.js'
-import { carryOn, workspace } from '../tensor/kernels.js'
+import { carryOn, type Workspace, workspace } from '../tensor/kernels.js'
 
 export type NormName = 'Linf' | 'L2' | 'L1' | 'L0'
 
@@ -89,6 +89,11 @@ function bound(length: number, value: number | Float32Array): Float32Array {
   made.fill(value)
   constants.set(key, made)
   return made
+}
+
+/** The region in the memory of the kernels, where attacks that take many steps in it keep it. */
+export function held({ center, epsilon, low, high }: Region, { hold }: Workspace): Region {
+  return { center: hold(center), epsilon, low: hold(low), high: hold(high) }
 }
 
 export function clampToBox(point: Float32Array, { low, high }: Region): void {
