@@ -2,8 +2,8 @@
  * Gradient rules of activation functions. Where the output tells the slope, the rule uses it: no exponential is taken
  * twice and nothing overflows for large inputs. At a kink the slope is one of the two sides.
  */
-import type { GraphBuilder, Value } from '../../onnx/build.js'
 import type { GradientRules, RuleContext } from '../rule.js'
+import { above, below } from './steps.js'
 
 type Activation =
   | ('Relu' | 'LeakyRelu' | 'PRelu' | 'Elu' | 'Selu' | 'Sigmoid')
@@ -106,23 +106,6 @@ export const activation: GradientRules<Activation> = {
 
   Gelu: context => [context.attributes.approximate === 'tanh' ? tanhGelu(context) : exactGelu(context)],
 }
-
-/**
- * Steps as numbers: 1 where x > at, 0 elsewhere. A ramp this steep is a step from one float32 to the next (but for
- * denormal numbers beside 0). ONNX Runtime keeps it, and products with it, in the blocked layout of its convolutions;
- * comparisons and Where would take every tensor out of that layout and back.
- */
-function above(b: GraphBuilder, x: Value, at: number): Value {
-  return b.emit('HardSigmoid', [x], { alpha: steep, beta: -steep * at }, [x])[0]!
-}
-
-/** 1 where x < at, 0 elsewhere. */
-function below(b: GraphBuilder, x: Value, at: number): Value {
-  return b.emit('HardSigmoid', [x], { alpha: -steep, beta: steep * at }, [x])[0]!
-}
-
-/** A power of two, for exact products, whose triple is finite in float32. */
-const steep = 2 ** 126
 
 /** y = x Φ(x): G (Φ(x) + x φ(x)) = G (1/2 + (erf u + (2/√π) u e^(-u²)) / 2) with u = x/√2. */
 function exactGelu({ b, I, G }: RuleContext<'Gelu'>) {

@@ -167,6 +167,40 @@ const clips: readonly Row[] = [
     ],
     gradient: [[0, 1, 1, 0], [1], [1]],
   },
+  {
+    op: 'Clip',
+    shows: 'constant bounds, and steps from one number to the next beside them',
+    inputs: [
+      { shape: [8], values: [-1e30, -1e-37, 0, 1e-37, 5.9999995, 6, 6.0000005, 1e30] },
+      { shape: [], values: [0], as: 'constant' },
+      { shape: [], values: [6], as: 'constant' },
+    ],
+    gradient: [[0, 0, 1, 1, 1, 1, 0, 0]],
+  },
+  {
+    op: 'Clip',
+    shows: 'constant bounds that are far away',
+    inputs: [
+      { shape: [4], values: [-3e38, -2e38, 1e38, 3e38] },
+      { shape: [], values: [-2e38], as: 'constant' },
+      { shape: [], values: [1.5e38], as: 'constant' },
+    ],
+    gradient: [[0, 1, 1, 0]],
+  },
+  {
+    op: 'Clip',
+    shows: 'a constant low bound above the high one',
+    inputs: [
+      { shape: [4] },
+      { shape: [], values: [0.5], as: 'constant' },
+      { shape: [], values: [-0.5], as: 'constant' },
+    ],
+  },
+  {
+    op: 'Clip',
+    shows: 'a constant high bound only',
+    inputs: [{ shape: [2, 3] }, undefined, { shape: [], values: [0.25], as: 'constant' }],
+  },
 ]
 
 export const rows: readonly Row[] = [

@@ -5,6 +5,7 @@
 import type { Value } from '../../onnx/build.js'
 import { sizeOf, toNumbers } from '../../tensor/tensor.js'
 import type { GradientRules, RuleContext } from '../rule.js'
+import { above, below } from './steps.js'
 
 type Elementwise =
   | ('Add' | 'Sub' | 'Mul' | 'Div' | 'Neg' | 'Abs' | 'Pow' | 'Sqrt' | 'Exp')
@@ -67,15 +68,22 @@ export const elementwise: GradientRules<Elementwise> = {
   },
 
   // y = min(max(x, low), high): G goes to x where y = x (so at the bounds too), to the bound that is active elsewhere
-  Clip({ b, I, O, G, has, needs }) {
+  Clip(context) {
+    const { b, I, O, G, has, needs } = context
     const x = I(0)
     const zero = b.scalar(0, x.dtype)
     const toLow = () => {
-      const below = b.less(x, I(1))
-      return b.where(has(2) ? b.and(below, b.lessOrEqual(I(1), I(2))) : below, G(), zero)
+      const isLess = b.less(x, I(1))
+      return b.where(has(2) ? b.and(isLess, b.lessOrEqual(I(1), I(2))) : isLess, G(), zero)
     }
     const toHigh = () => b.where(b.greater(has(1) ? b.max(x, I(1)) : x, I(2)), G(), zero)
-    return [b.where(b.equal(x, O()), G(), zero), needs(1) ? toLow() : undefined, needs(2) ? toHigh() : undefined]
+    const toInput = clipSteps(context)?.reduce((slope, step) => b.sub(slope, step), b.scalar(1, x.dtype))
+    const inside = () => b.where(b.equal(x, O()), G(), zero)
+    return [
+      toInput === undefined ? inside() : b.mul(G(), toInput),
+      needs(1) ? toLow() : undefined,
+      needs(2) ? toHigh() : undefined,
+    ]
   },
 
   // y = 1 / x: -G y²
@@ -91,6 +99,20 @@ export const elementwise: GradientRules<Elementwise> = {
   Round: 'refused',
   Floor: 'refused',
   Ceil: 'refused',
+}
+
+/** Where constant bounds are passed, downwards and upwards; undefined when a bound is computed or they leave nothing between. */
+function clipSteps({ b, I, has, constant }: RuleContext<'Clip'>): Value[] | undefined {
+  const bound = (i: number, none: number) => {
+    const known = constant(i)
+    return !has(i) ? none : known === undefined ? Number.NaN : toNumbers(known)[0]!
+  }
+  const [low, high] = [bound(1, Number.NEGATIVE_INFINITY), bound(2, Number.POSITIVE_INFINITY)]
+  if (!(low <= high)) return undefined
+  return [
+    ...(Number.isFinite(low) ? [below(b, I(0), low)] : []),
+    ...(Number.isFinite(high) ? [above(b, I(0), high)] : []),
+  ]
 }
 
 /** y = max(x₁, x₂, …), likewise min: G goes to the first input that equals y. */

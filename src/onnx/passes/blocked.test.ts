@@ -18,17 +18,18 @@ function tensor(dims: Shape, seed: number): Tensor {
   return float32(Float32Array.from({ length: sizeOf(dims) }, normal), dims)
 }
 
-/** Two images x, y that a convolution gave out, one number g per sample and channel, and what `body` makes of them. */
+/** Two images x, y that a convolution gave out, one number g per sample and channel; what `body` makes of them goes into another. */
 function between(
   body: (b: GraphBuilder, x: Value, y: Value, g: Value) => Value,
-  options: { channels?: number; convolved?: boolean } = {},
+  options: { channels?: number; convolved?: boolean; last?: boolean } = {},
 ): TypedGraph {
-  const { channels: count = channels, convolved = true } = options
+  const { channels: count = channels, convolved = true, last = true } = options
   const b = new GraphBuilder('between')
   const weights = (seed: number) => b.constant(tensor([count, count, 1, 1], seed))
   const [p, q] = ['p', 'q'].map(name => b.input(name, 'float32', shape.with(1, count))) as [Value, Value]
   const [x, y] = convolved ? [b.conv(p, weights(1)), b.conv(q, weights(2))] : [p, q]
-  b.output(body(b, x, y, b.input('g', 'float32', [2, count, 1, 1])))
+  const made = body(b, x, y, b.input('g', 'float32', [2, count, 1, 1]))
+  b.output(last ? b.conv(made, weights(3)) : made)
   return b.build()
 }
 
@@ -52,6 +53,10 @@ const forms: Readonly<Record<string, [body: Parameters<typeof between>[0], left:
   ],
   'the sum of all positions': [(b, x) => b.reduceSum(x, [-1, 2], true), ['Conv', 'GlobalAveragePool']],
   'HardSwish beside its input': [(b, x) => b.mul(b.unary('HardSwish', x), x), ['Conv', 'HardSwish', 'Mul']],
+  'Clip beside its input': [
+    (b, x) => b.mul(b.emit('Clip', [x, b.scalar(-0.5, 'float32'), b.scalar(0.5, 'float32')], {}, [x])[0]!, x),
+    ['Conv', 'Clip', 'Mul'],
+  ],
   'a clipped line': [
     (b, x) => {
       const line = b.add(b.mul(x, b.scalar(2, 'float32')), b.scalar(0.5, 'float32'))
@@ -85,7 +90,7 @@ describe('what is held in blocks', () => {
     const convolutions = (graph: TypedGraph) => graph.nodes.filter(node => node.op === 'Conv').length
     const beside = between((b, x) => b.mul(b.unary('HardSwish', x), x))
     const alone = between((b, x) => b.unary('HardSwish', x))
-    expect([beside, alone].map(graph => convolutions(blockedLayout(graph)))).toEqual([2, 1])
+    expect([beside, alone].map(graph => convolutions(blockedLayout(graph)))).toEqual([3, 2])
   })
 
   it('any chain of them stays the same function', () => {
@@ -109,7 +114,12 @@ describe('what is not', () => {
 
   it('images that no convolution gave out', () => {
     const graph = between((b, x, y) => b.neg(b.sub(x, y)), { convolved: false })
-    expect(operators(blockedLayout(graph))).toEqual(new Set(['Sub', 'Neg']))
+    expect(operators(blockedLayout(graph))).toEqual(new Set(['Sub', 'Neg', 'Conv']))
+  })
+
+  it.each(Object.entries(forms))('%s, where no convolution follows', (_, [body]) => {
+    const graph = between(body, { last: false })
+    expect(blockedLayout(graph).nodes).toEqual(graph.nodes)
   })
 
   it('constants along rows and columns', () => {

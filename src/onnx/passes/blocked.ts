@@ -7,7 +7,7 @@
  *   x - y                                            x + (-1) y,
  *   x g and x + g with one g per sample and channel  x by g resized to the nearest,
  *   the sum over all positions                       their mean, times their number,
- *   HardSwish of what is needed elsewhere too        the same with a convolution of one tap before, which takes it in.
+ *   HardSwish and Clip of what is needed elsewhere   the same with a convolution of one tap before, which takes it in.
  *
  * The function stays the same but for rounding, and the graph one of standard operators.
  */
@@ -18,11 +18,23 @@ import { Additions, attributeOf, intAttribute, intsAttribute, namesOf, textAttri
 
 export function blockedLayout(graph: TypedGraph): TypedGraph {
   const w = new BlockedWriter(graph)
+  const wanted = wantedInBlocks(graph)
   for (const node of graph.nodes) {
-    const form = node.domain === '' ? forms.get(node.op) : undefined
+    const form = node.domain === '' && wanted.has(node.outputs[0]!) ? forms.get(node.op) : undefined
     if (form?.(node, w) !== true) w.keep(node)
   }
   return w.graph()
+}
+
+/** Values that go into a convolution or a pool, be it through what can be computed in blocks: only these are worth another form. */
+function wantedInBlocks(graph: TypedGraph): Set<string> {
+  const wanted = new Set<string>()
+  for (const { op, domain, inputs, outputs } of graph.nodes.toReversed()) {
+    const passes = activations.has(op) || fusedActivations.has(op) || joins.has(op) || forms.has(op)
+    const asks = convolutions.has(op) || pools.has(op)
+    if (domain === '' && (asks || (passes && wanted.has(outputs[0]!)))) for (const name of inputs) wanted.add(name)
+  }
+  return wanted
 }
 
 /** Writes a node in another way where its inputs are held in blocks; says whether it did. */
@@ -36,6 +48,7 @@ const forms: ReadonlyMap<string, Form> = new Map<string, Form>([
   ['Expand', ({ inputs: [x], outputs: [y] }, w) => w.isPoint(x!) && w.sameMaps(x!, y!) && w.spread(x!, y!)],
   ['ReduceSum', summed],
   ['HardSwish', activated],
+  ['Clip', activated],
 ])
 
 /** x c or c x */
@@ -77,8 +90,8 @@ function summed(node: Node, w: BlockedWriter): boolean {
 }
 
 /** f(x) of an x that is needed elsewhere too, so that no convolution before can take the activation in: a copy's can. */
-function activated({ op, inputs: [x], outputs: [y] }: Node, w: BlockedWriter): boolean {
-  return w.isHeld(x!) && w.isShared(x!) && w.activate(op, x!, y!)
+function activated({ op, inputs: [x, ...rest], outputs: [y] }: Node, w: BlockedWriter): boolean {
+  return w.isHeld(x!) && w.isShared(x!) && w.areConstant(rest) && w.activate(op, x!, rest, y!)
 }
 
 /** Channels that fill blocks on every processor. */
@@ -88,6 +101,7 @@ const block = 16
 const activations: ReadonlySet<string> = new Set(['Relu', 'Sigmoid', 'Tanh', 'HardSigmoid', 'HardSwish', 'Gelu'])
 const fusedActivations: ReadonlySet<string> = new Set(['Clip', 'LeakyRelu'])
 const pools: ReadonlySet<string> = new Set(['MaxPool', 'AveragePool', 'GlobalAveragePool', 'GlobalMaxPool'])
+const convolutions: ReadonlySet<string> = new Set(['Conv', 'ConvTranspose'])
 const joins: ReadonlySet<string> = new Set(['Add', 'Mul', 'Sum'])
 
 /** The new nodes, and which values ONNX Runtime will hold in blocks. */
@@ -140,6 +154,8 @@ class BlockedWriter {
     return this.#fits(b) && this.#shape(a).slice(0, 2).join() === this.#shape(b).slice(0, 2).join()
   }
 
+  areConstant = (names: readonly string[]) => names.every(name => name === '' || this.#base.initializers.has(name))
+
   integers(name: string | undefined): number[] | undefined {
     const constant = name === undefined ? undefined : this.#base.initializers.get(name)
     return constant === undefined ? undefined : toNumbers(constant.load())
@@ -180,8 +196,8 @@ class BlockedWriter {
   }
 
   /** y = f(x), with a convolution of its own */
-  activate(op: string, x: string, y: string): true {
-    this.#emit(op, [this.multiple(x, 1)], y)
+  activate(op: string, x: string, rest: readonly string[], y: string): true {
+    this.#emit(op, [this.multiple(x, 1), ...rest], y)
     return true
   }
 
