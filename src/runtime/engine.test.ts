@@ -275,6 +275,26 @@ test.skipIf(process.platform !== 'linux')('a native session has as many threads 
   expect([first, single, several].every(session => session.inputs.length === 1)).toBe(true)
 })
 
+test.skipIf(process.platform === 'win32')('a folder for temporary files that cannot be used is said', async () => {
+  const engine = await loadEngine({ require: 'native' })
+  const b = new GraphBuilder('large')
+  b.output(b.add(b.input('x', 'float32', [1]), b.full([2 ** 18], 1, 'float32')), 'y')
+  const source = { graph: b.build() }
+  const usual = process.env.TMPDIR!
+  process.env.TMPDIR = join(usual, 'missing')
+  try {
+    for (const asking of [() => engine.simplify(source), () => engine.createSession(source, one)]) {
+      await expect(asking()).rejects.toMatchObject({
+        code: 'output-unwritable',
+        message: 'the folder for temporary files cannot be used: there is no such file',
+        hint: expect.stringContaining('TMPDIR'),
+      })
+    }
+  } finally {
+    process.env.TMPDIR = usual
+  }
+})
+
 test('bfloat16 is refused with advice', async () => {
   const model = graph([node('Identity', ['x'], ['y'])], [info('x', 'bfloat16', [1])], [info('y', 'bfloat16', [1])])
   const opening = (await loadEngine()).createSession(bytesOf(model), one)

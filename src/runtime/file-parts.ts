@@ -1,5 +1,6 @@
-/** Reading and writing parts of files, of any size. */
+/** Reading and writing parts of files, of any size, and why it failed. */
 import { closeSync, fstatSync, readSync, writeSync } from 'node:fs'
+import { printable } from '../printable.js'
 
 /** Reads `length` bytes from `offset` on. Throws when the file is shorter, or changed since it was opened. */
 export type ReadPart = (offset: number, length: number) => Uint8Array
@@ -37,3 +38,22 @@ export function writeAll(fd: number, bytes: Uint8Array): void {
 
 /** The system takes less than 2 GB in one call. */
 const mostAtOnce = 2 ** 30
+
+const reasons: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file',
+  EACCES: 'permission denied',
+  EPERM: 'permission denied',
+  EISDIR: 'it is a directory',
+  ENOTDIR: 'a part of the path is not a directory',
+  ELOOP: 'its links lead in a circle or cannot be followed',
+  ENOSPC: 'the disk is full',
+  EROFS: 'the disk is read-only',
+  EMFILE: 'too many files are open',
+  ENAMETOOLONG: 'the name is too long',
+}
+
+/** Why a file operation failed, for people and without paths of this machine. */
+export function reasonOf(cause: unknown): string {
+  const code = (cause as { code?: unknown } | null)?.code
+  return reasons[String(code)] ?? printable(cause instanceof Error ? cause.message : String(cause))
+}

@@ -33,7 +33,7 @@ import {
 } from '../onnx/codec/index.js'
 import type { Graph } from '../onnx/graph.js'
 import { printable } from '../printable.js'
-import { holdFile, type ReadPart, readExactly, writeAll } from './file-parts.js'
+import { holdFile, type ReadPart, readExactly, reasonOf, writeAll } from './file-parts.js'
 
 export interface ModelFile extends Model {
   /** Name only, for reports. */
@@ -260,22 +260,4 @@ function writeAndSync(path: string, write: (fd: number) => void): void {
   } finally {
     closeSync(fd)
   }
-}
-
-const reasons: Readonly<Record<string, string>> = {
-  ENOENT: 'there is no such file',
-  EACCES: 'permission denied',
-  EPERM: 'permission denied',
-  EISDIR: 'it is a directory',
-  ENOTDIR: 'a part of the path is not a directory',
-  ELOOP: 'its links lead in a circle or cannot be followed',
-  ENOSPC: 'the disk is full',
-  EROFS: 'the disk is read-only',
-  EMFILE: 'too many files are open',
-  ENAMETOOLONG: 'the name is too long',
-}
-
-function reasonOf(cause: unknown): string {
-  const code = (cause as { code?: unknown } | null)?.code
-  return reasons[String(code)] ?? printable(cause instanceof Error ? cause.message : String(cause))
 }

@@ -8,10 +8,11 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { InferenceSession } from 'onnxruntime-web'
+import { RobustlyError } from '../errors.js'
 import { decodeModel, type ExternalReader, encodeExternal, encodeModel, largeTensor } from '../onnx/codec/index.js'
 import type { GraphSource } from '../onnx/engine.js'
 import { byteLength, type Graph } from '../onnx/graph.js'
-import { holdFile, writeAll } from './file-parts.js'
+import { holdFile, reasonOf, writeAll } from './file-parts.js'
 
 const weights = 'weights'
 
@@ -21,7 +22,11 @@ export async function asFile<T>(source: GraphSource, use: (model: string | Uint8
   if (!hasLarge(graph)) return use(encodeModel(graph, { functions }))
   return inScratch(async folder => {
     const path = join(folder, 'model.onnx')
-    await writeFile(path, writeWeights(join(folder, weights), source))
+    try {
+      await writeFile(path, writeWeights(join(folder, weights), source))
+    } catch (cause) {
+      throw unwritable(cause)
+    }
     return use(path)
   })
 }
@@ -68,10 +73,20 @@ function readerOf(path: string): ExternalReader {
 }
 
 async function inScratch<T>(use: (folder: string) => Promise<T>): Promise<T> {
-  const folder = await mkdtemp(join(tmpdir(), 'robustly-engine-'))
+  const folder = await mkdtemp(join(tmpdir(), 'robustly-engine-')).catch((cause: unknown) => {
+    throw unwritable(cause)
+  })
   try {
     return await use(folder)
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
+}
+
+function unwritable(cause: unknown): RobustlyError {
+  if (cause instanceof RobustlyError) return cause // of a tensor that could not be loaded
+  return new RobustlyError('output-unwritable', `the folder for temporary files cannot be used: ${reasonOf(cause)}`, {
+    hint: 'Models pass through it on their way to ONNX Runtime: make room there, or name another one in TMPDIR.',
+    cause,
+  })
 }
