@@ -5,6 +5,7 @@
 import { readFileSync, statSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
 import { type Dataset, openDataset } from '../data/dataset.js'
+import { saidBehind } from '../data/said.js'
 import { RobustlyError } from '../errors.js'
 import { decodeFloats, type SampleRecord } from '../evaluate/record.js'
 import type { EvaluationSpec } from '../evaluate/spec.js'
@@ -49,7 +50,7 @@ export async function readRun(folder: string, options: ReadRunOptions = {}): Pro
   if (count !== result.data.count) {
     throw unreadable(folder, `it holds ${count} records, the result speaks of ${result.data.count}`)
   }
-  const shown = options.includePaths ? (path: string) => path : (path: string) => basename(path)
+  const shown = options.includePaths ? (path: string) => path : withoutFolder
   const { gallery, samples, classNames } = await galleryOf(folder, { manifest, result, withExample, options })
   const document = {
     name: printable(basename(resolve(folder)), 80),
@@ -63,6 +64,12 @@ export async function readRun(folder: string, options: ReadRunOptions = {}): Pro
     gallery,
   }
   return { document, samples }
+}
+
+/** The last part of a path, with what is said behind it. */
+function withoutFolder(path: string): string {
+  const [, file = path, said] = saidBehind.exec(path) ?? []
+  return said === undefined ? basename(path) : `${basename(file)}:${said}`
 }
 
 /** The result of a finished run. Throws `run-unreadable`. */

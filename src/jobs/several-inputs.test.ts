@@ -17,6 +17,7 @@ import { bool, float32, int64, sizeOf, type Tensor } from '../tensor/tensor.js'
 import { evaluate } from './evaluate.js'
 import { exportExamples } from './export.js'
 import { inspect, inspectService } from './inspect.js'
+import { readRun } from './read-run.js'
 import { linesOf, parseRecord } from './records.js'
 import { replay } from './replay.js'
 import { openService } from './service.js'
@@ -83,6 +84,9 @@ test('an image is attacked; ids, a mask and a number come from arrays', async ()
   expect(proofs.length).toBeGreaterThanOrEqual(pgd!)
   for (const proof of proofs) expect(Buffer.from(proof, 'base64')).toHaveLength(16 * 4)
   expect(await replay(run, { model, data })).toMatchObject({ refuted: 0, confirmedAdversarial: proofs.length })
+  const { document } = await readRun(run)
+  expect(document.command).toContain('--data data.npz:bind=ids,bind=mask=mask,bind=context')
+  expect(document.gallery).toMatchObject({ kind: 'image', shape: [1, 4, 4] })
   const examples = join(folder, 'examples.npz')
   await exportExamples(run, examples, { model, data })
   const written = await openDataset(examples, { keys: { inputs: 'adversarial' } })

@@ -67,7 +67,7 @@ export function planInput(space: DataSpace, input: ValueInfo): InputPlan {
     mean: perFeature(space, 'mean'),
     std: perFeature(space, 'std'),
     permutation,
-    inputShape: fittedShape(arranged, input, space.sampleShape),
+    inputShape: fittedShape(arranged, input, `the samples have shape [${space.sampleShape}]`),
   }
 }
 
@@ -118,8 +118,8 @@ function perFeature(space: DataSpace, which: 'mean' | 'std'): Float32Array | und
   )
 }
 
-/** The model's shape for samples of this shape, which were of another one before their layout was changed. */
-export function fittedShape(arranged: Shape, input: ValueInfo, sampleShape: Shape): number[] {
+/** The model's shape for values of this shape; `said` tells in messages what they are. */
+export function fittedShape(arranged: Shape, input: ValueInfo, said: string): number[] {
   const stated = input.shape?.slice(1)
   if (stated === undefined) return [...arranged]
   if (
@@ -134,13 +134,9 @@ export function fittedShape(arranged: Shape, input: ValueInfo, sampleShape: Shap
     if (flat(fixed) || flat(arranged) || sameShape(long(fixed), long(arranged))) return fixed
   }
   const wants = `[batch, ${stated.map(dim => dim ?? '?').join(', ')}]`
-  throw new RobustlyError(
-    'model-unsupported',
-    `the model's input "${input.name}" has shape ${wants}, the samples have shape [${sampleShape}]`,
-    {
-      hint: layoutHint(stated, arranged) ?? 'Give the data in the shape of the model.',
-    },
-  )
+  throw new RobustlyError('model-unsupported', `the model's input "${input.name}" has shape ${wants}, ${said}`, {
+    hint: layoutHint(stated, arranged) ?? 'Give the data in the shape of the model.',
+  })
 }
 
 function layoutHint(stated: readonly unknown[], arranged: Shape): string | undefined {

@@ -117,7 +117,7 @@ it('names the inputs and what to say where data do not fit them', () => {
   expect(refused(['image', 'ids', 'mask', 'context'])).toThrow(/none is left to attack/)
   expect(refused(['idx'])).toThrow(/bind the input "idx", the model has "image"/)
   expect(refused(['ids', 'mask', 'context'])).toThrow(
-    /the model's input "ids" has shape \[batch, 2\], the samples have shape \[1\]/,
+    /the model's input "ids" has shape \[batch, 2\], what is bound to it has shape \[1\]/,
   )
   const scalar = { name: 'context', dtype: 'float32', shape: [] } as const
   expect(() =>

@@ -56,7 +56,12 @@ export function modelInputs({ inputs }: Pick<Graph, 'inputs'>, { bound }: Pick<D
     }
     const size = sizeOf(shape)
     offset += size
-    return { info, shape: fittedShape(shape, info, shape), offset: offset - size, size }
+    return {
+      info,
+      shape: fittedShape(shape, info, `what is bound to it has shape [${shape}]`),
+      offset: offset - size,
+      size,
+    }
   })
   return { attacked, bound: all }
 }
