@@ -1,7 +1,7 @@
 /** Searches done again, query by query: the very ones of the run, every query of them, and what the report makes of them. */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { cli, digitData, digitModel, temporaryFolder } from '../../test/support/digits.js'
 import { numbersOf } from '../../web/data/columns.js'
 import type { SampleRecord } from '../evaluate/record.js'
@@ -9,6 +9,9 @@ import { type EvaluateOptions, evaluate } from './evaluate.js'
 import { readRun } from './read-run.js'
 import { linesOf, parseRecord } from './records.js'
 import { readTraces, trace } from './trace.js'
+
+// Several worker processes one after the other, on machines that may be busy.
+vi.setConfig({ testTimeout: 240_000 })
 
 const epsilon = 0.05
 
