@@ -1,5 +1,6 @@
 /** What an input gradient costs, against the forward pass in the same run, on one thread. */
 import { gradientGraph, gradientName } from '../src/autodiff/gradient.js'
+import { laidOut } from '../src/model/compile.js'
 import { GraphBuilder } from '../src/onnx/build.js'
 import { encodeModel } from '../src/onnx/codec/index.js'
 import type { TypedGraph } from '../src/onnx/graph.js'
@@ -20,7 +21,10 @@ export async function gradientCost(engine: Engine): Promise<Result[]> {
     const random = randomStream(0, 0, 'bench', channels)
     const network = resnet18({ batch, channels, random })
     await using forward = await engine.createSession({ bytes: encodeModel(network) }, { threads: 1 })
-    await using gradient = await engine.createSession({ bytes: encodeModel(withGradient(network)) }, { threads: 1 })
+    await using gradient = await engine.createSession(
+      { bytes: encodeModel(laidOut(withGradient(network), engine)) },
+      { threads: 1 },
+    )
     const x = float32(Float32Array.from({ length: batch * 3 * 32 * 32 }, random.uniform), [batch, 3, 32, 32])
     const label = float32(
       Float32Array.from({ length: batch * 10 }, (_, i) => (i % 10 === 3 ? 1 : 0)),
