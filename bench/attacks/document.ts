@@ -2,18 +2,25 @@
  * The text of docs/attacks.md: the attack table by families, with every option as its schema states it and what each attack
  * reached on the robust example. A pure function of the table and of docs/attacks.measured.json.
  */
+
+import { basename } from 'node:path'
 import { z } from 'zod'
 import type { Attack } from '../../src/attacks/attack.js'
 import { attacks } from '../../src/attacks/index.js'
 import type { NormName } from '../../src/threat/norm.js'
 import { families, familyOf, shown } from './families.js'
-import { type Entry, epsilons, type Measured } from './measured.js'
+import { type Entry, epsilons, type Measured, robust, standard } from './measured.js'
+import { isAt, settingsOf } from './plan.js'
 
 const norms = Object.keys(epsilons) as NormName[]
 
 /** Throws when an attack of the table has no measurement: `npm run docs:measure` makes it. */
 export function attackDocument(measured: Measured): string {
-  const missing = [...attacks.values()].filter(({ name }) => !measured.entries.some(({ attack }) => attack === name))
+  const isMeasured = (attack: Attack) =>
+    settingsOf(attack).every(setting =>
+      attack.norms.every(norm => measured.entries.some(entry => isAt(entry, { attack, norm, ...setting }))),
+    )
+  const missing = [...attacks.values()].filter(attack => !isMeasured(attack))
   if (missing.length > 0) {
     throw new Error(`not measured: ${missing.map(({ name }) => name).join(', ')}; npm run docs:measure measures them`)
   }
@@ -24,8 +31,9 @@ export function attackDocument(measured: Measured): string {
   return `${[introduction(measured), ...parts].join('\n\n')}\n`
 }
 
-function introduction({ version, model, seed, entries }: Measured): string {
+function introduction({ version, models, seed, entries }: Measured): string {
   const samples = [...new Set(entries.map(entry => entry.samples))].sort((a, b) => b - a)
+  const hash = (path: string) => `\`${path}\` (sha256 \`${models[basename(path)].slice(0, 12)}…\`)`
   const radii = norms.map(norm => `${norm} ${epsilons[norm]}`).join(', ')
   return `# Attacks
 
@@ -34,8 +42,9 @@ function introduction({ version, model, seed, entries }: Measured): string {
 Every attack of \`robustly evaluate --attack NAME:option=value,…\`, by what it sees of the model. An attack proposes points; only those that
 the original file misclassifies, inside epsilon and the box, count.
 
-**Strength** is measured on \`${model.file}\` (sha256 \`${model.sha256.slice(0, 12)}…\`), adversarially trained for Linf 0.3, with default options, seed ${seed} and the
-first ${samples.join(' or ')} test images, as stated; robustly ${version}, \`npm run docs:measure\`. For each norm at ${radii}: how many of the correctly classified
+**Strength** is measured on ${hash(robust)}, adversarially trained for Linf 0.3, with default options, seed ${seed} and the
+first ${samples.join(' or ')} test images, as stated; robustly ${version}, \`npm run docs:measure\`. What is made for transfer is measured from ${hash(standard)}, trained
+without an adversary, to that one and back. For each norm at ${radii}: how many of the correctly classified
 images the attack left standing; for attacks of minimum distance also the median distance over all images (– where more than half were never
 broken). Fewer left, and smaller distances, are better. So few images tell strong attacks from weak ones, no more.
 **Queries** are rows that the model evaluated for an attacked image, on average: forward + gradient. Attacks that search inside epsilon stop at success.
@@ -46,34 +55,74 @@ wrong. Such results differ a little from run to run; \`robustly replay\` tests t
 
 function section(title: string, members: readonly Attack[], entries: readonly Entry[]): string {
   const family = families.find(each => each.title === title)!
-  const rows = members.flatMap(attack => strengthRows(attack, entries))
+  const minimum = members.filter(({ kind, access }) => kind === 'minimum' && access === 'gradients')
   return [
     `## ${title}`,
     family.text,
-    [
-      '| attack | norm | images | left | median distance | queries per image |',
-      '| --- | --- | ---: | ---: | ---: | ---: |',
-      ...rows,
-    ].join('\n'),
+    strengthTable(members, entries),
+    ...(minimum.length > 1 ? [beside(minimum, entries)] : []),
     ...members.map(described),
   ].join('\n\n')
 }
 
-function strengthRows({ name, kind }: Attack, entries: readonly Entry[]): string[] {
-  const own = entries.filter(({ attack }) => attack === name)
-  return own.map(({ norm, samples, attempted, left, median, queries }, i) => {
-    const distance = kind === 'budget' ? '' : median === null ? '–' : String(Number(median.toPrecision(3)))
-    const each = (count: number) => Math.round(count / Math.max(1, attempted))
-    const cells = [
-      i === 0 ? `[\`${name}\`](#${name})` : '',
-      norm,
-      samples,
-      `${left} of ${attempted}`,
-      distance,
-      `${each(queries.forward)} + ${each(queries.gradient)}`,
-    ]
-    return `| ${cells.join(' | ')} |`
+/** Median distances of attacks on the same images: for each norm those of the most images, others in brackets. */
+function beside(members: readonly Attack[], entries: readonly Entry[]): string {
+  const cells = (norm: NormName) => {
+    const measured = members.map(({ name }) => entries.find(entry => entry.attack === name && entry.norm === norm))
+    const most = Math.max(0, ...measured.map(entry => entry?.samples ?? 0))
+    return measured.map(entry => {
+      if (entry === undefined) return ''
+      return entry.samples === most ? distanceText(entry) : `${distanceText(entry)} (of ${entry.samples})`
+    })
+  }
+  const medians = norms.map(cells)
+  return [
+    'Median distances beside each other, on the same first images; (of …) on fewer:',
+    '',
+    `| attack | ${norms.join(' | ')} |`,
+    `| --- |${' ---: |'.repeat(norms.length)}`,
+    ...members.map(({ name }, at) => `| \`${name}\` | ${medians.map(column => column[at]).join(' | ')} |`),
+  ].join('\n')
+}
+
+const distanceText = ({ median }: Entry) => (median === null ? '–' : String(Number(median.toPrecision(3))))
+
+/** Heading and cell of each column; those that are empty everywhere are left out. */
+const columns: readonly (readonly [string, (entry: Entry, attack: Attack) => string])[] = [
+  ['norm', ({ norm }) => norm],
+  ['crafted on, judged on', ({ surrogate, model }) => (surrogate === null ? '' : `${surrogate}, ${model}`)],
+  ['images', ({ samples }) => String(samples)],
+  ['left', ({ left, attempted }) => `${left} of ${attempted}`],
+  ['median distance', (entry, { kind }) => (kind === 'budget' ? '' : distanceText(entry))],
+  ['queries per image', ({ queries, attempted }) => queriesText(queries, Math.max(1, attempted))],
+  ['queries once', ({ preparation }) => (preparation === undefined ? '' : queriesText(preparation, 1))],
+]
+
+const queriesText = ({ forward, gradient }: Entry['queries'], images: number) =>
+  [forward, gradient].map(count => Math.round(count / images)).join(' + ')
+
+function strengthTable(members: readonly Attack[], entries: readonly Entry[]): string {
+  const rows = members.flatMap(attack => {
+    const own = entries.filter(entry => entry.attack === attack.name)
+    return own.map((entry, at) => ({
+      name: at === 0 ? `[\`${attack.name}\`](#${attack.name})` : '',
+      cells: columns.map(([, cell]) => cell(entry, attack)),
+    }))
   })
+  const used = columns.map((_, at) => rows.some(({ cells }) => cells[at] !== ''))
+  const line = (first: string, cells: readonly string[]) =>
+    `| ${[first, ...cells.filter((_, at) => used[at])].join(' | ')} |`
+  return [
+    line(
+      'attack',
+      columns.map(([title]) => title),
+    ),
+    line(
+      '---',
+      columns.map(([title]) => (title === 'norm' ? '---' : '---:')),
+    ),
+    ...rows.map(({ name, cells }) => line(name, cells)),
+  ].join('\n')
 }
 
 function described(attack: Attack): string {

@@ -19,7 +19,7 @@ export const transfers = ({ name }: Attack): boolean => transferring.has(name)
 export const families: readonly Family[] = [
   {
     title: 'Universal',
-    text: 'One perturbation for all samples, found on the first samples of the run and then tried on each.',
+    text: 'One perturbation for all samples, found on the first samples of the run, by the *queries once*, and then tried on each.',
     holds: ({ preparation }) => preparation !== undefined,
   },
   {
