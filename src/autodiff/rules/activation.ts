@@ -14,10 +14,11 @@ export const activation: GradientRules<Activation> = {
   // y = max(x, 0): G where y > 0
   Relu: ({ b, O, G }) => [b.mul(G(), above(b, O(), 0))],
 
-  // y = x for x > 0, αx otherwise: G, αG
+  // y = x for x > 0, αx otherwise: G (α + (1 - α) [x > 0])
   LeakyRelu({ b, I, G, attributes }) {
-    const { dtype } = I(0)
-    return [b.where(b.greater(I(0), b.scalar(0, dtype)), G(), b.mul(G(), b.scalar(attributes.alpha, dtype)))]
+    const number = (value: number) => b.scalar(value, I(0).dtype)
+    const rise = b.mul(above(b, I(0), 0), number(1 - attributes.alpha))
+    return [b.mul(G(), b.add(rise, number(attributes.alpha)))]
   },
 
   // y = x for x > 0, slope · x otherwise: G or slope · G; G min(x, 0)

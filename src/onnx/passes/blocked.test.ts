@@ -57,6 +57,10 @@ const forms: Readonly<Record<string, [body: Parameters<typeof between>[0], left:
     (b, x) => b.mul(b.emit('Clip', [x, b.scalar(-0.5, 'float32'), b.scalar(0.5, 'float32')], {}, [x])[0]!, x),
     ['Conv', 'Clip', 'Mul'],
   ],
+  'LeakyRelu beside its input': [
+    (b, x) => b.mul(b.emit('LeakyRelu', [x], { alpha: 0.3 }, [x])[0]!, x),
+    ['Conv', 'LeakyRelu', 'Mul'],
+  ],
   'a clipped line': [
     (b, x) => {
       const line = b.add(b.mul(x, b.scalar(2, 'float32')), b.scalar(0.5, 'float32'))

@@ -7,7 +7,7 @@
  *   x - y                                            x + (-1) y,
  *   x g and x + g with one g per sample and channel  x by g resized to the nearest,
  *   the sum over all positions                       their mean, times their number,
- *   HardSwish and Clip of what is needed elsewhere   the same with a convolution of one tap before, which takes it in.
+ *   an activation of what is needed elsewhere too    the same with a convolution of one tap before, which takes it in.
  *
  * The function stays the same but for rounding, and the graph one of standard operators.
  */
@@ -49,6 +49,7 @@ const forms: ReadonlyMap<string, Form> = new Map<string, Form>([
   ['ReduceSum', summed],
   ['HardSwish', activated],
   ['Clip', activated],
+  ['LeakyRelu', activated],
 ])
 
 /** x c or c x */
@@ -90,8 +91,9 @@ function summed(node: Node, w: BlockedWriter): boolean {
 }
 
 /** f(x) of an x that is needed elsewhere too, so that no convolution before can take the activation in: a copy's can. */
-function activated({ op, inputs: [x, ...rest], outputs: [y] }: Node, w: BlockedWriter): boolean {
-  return w.isHeld(x!) && w.isShared(x!) && w.areConstant(rest) && w.activate(op, x!, rest, y!)
+function activated(node: Node, w: BlockedWriter): boolean {
+  const [x, ...rest] = node.inputs as [string, ...string[]]
+  return w.isHeld(x) && w.isShared(x) && w.areConstant(rest) && w.activate(node)
 }
 
 /** Channels that fill blocks on every processor. */
@@ -196,8 +198,8 @@ class BlockedWriter {
   }
 
   /** y = f(x), with a convolution of its own */
-  activate(op: string, x: string, rest: readonly string[], y: string): true {
-    this.#emit(op, [this.multiple(x, 1), ...rest], y)
+  activate({ op, inputs: [x, ...rest], outputs: [y], attributes }: Node): true {
+    this.#emit(op, [this.multiple(x!, 1), ...rest], y!, Object.fromEntries(attributes))
     return true
   }
 
