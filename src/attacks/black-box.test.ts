@@ -232,6 +232,14 @@ describe('images', () => {
     expect(changed).toEqual(expected)
   })
 
+  it('have no more frequencies than are low ones, however long a signal is', () => {
+    const { count, wave } = lowFrequencies(imageLayout([2, 40_000]), 1)
+    expect(count).toBe(2 * 512)
+    const out = new Float32Array(80_000)
+    wave(count - 1, out)
+    expect(out.reduce((sum, value) => sum + value * value, 0)).toBeCloseTo(1, 4)
+  })
+
   it('have an orthonormal basis of low frequencies', () => {
     for (const shape of [[2, 4, 6], [4, 6, 1], [2, 2, 3, 4], [7]]) {
       const features = shape.reduce((product, size) => product * size, 1)

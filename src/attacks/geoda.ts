@@ -53,7 +53,7 @@ export const geoda = defineAttack({
     const box = boxOf(sample, threat)
     const image = imageLayout(sample.shape)
     const flat = image.height === 1 || image.width === 1
-    const waves = lowFrequencies(image, flat ? 1 : options.frequencies)
+    const waves = lowFrequencies(image, options.frequencies)
     /** A random direction of length 1. */
     const draw = (out: Float32Array) => {
       if (flat) stream.normals(out)
