@@ -34,14 +34,15 @@ export function* transferred(
       continue
     }
     const points = step.done ? (step.value === undefined ? [] : [step.value]) : step.value.points
-    // An attack that ends with what it offered last has its answer already.
-    if (points.length > 0 && !(step.done && points[0] === offered)) {
+    // An attack that ends with what it offered last, or a copy of it, has its answer already.
+    const isKnown = step.done && offered?.every((value, i) => value === points[0]?.[i]) === true
+    if (points.length > 0 && !isKnown) {
       if (step.done && attack.kind === 'budget') threat.norm.project(points[0], regionOf(threat, sample.input))
       const labels = (yield { ask: 'labels', points }).map(reply => ({ label: (reply as LabelReply).label }))
       if (labels.some(({ label }) => label !== sample.label)) notes.fooledSurrogate = true
       const replies = yield { ask: 'labels', points, of: 'target' }
       fooled = replies.some(({ label }) => label !== sample.label)
-      offered = points.at(-1)
+      offered = points.at(-1)!.slice()
       answer = labels
     }
     if (step.done) return fooled ? step.value : undefined
