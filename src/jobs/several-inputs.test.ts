@@ -167,15 +167,21 @@ test('features are attacked; named columns go to the other input', async () => {
   writeFileSync(path, `year,age,debt,limit,class,region\n${rows.map(row => row.join(',')).join('\n')}\n`)
   const data = `${path}:label=class,bind=context=region,bind=context=year`
   const constraints = join(folder, 'constraints.json')
-  writeFileSync(constraints, JSON.stringify({ features: { age: { immutable: true } } }))
+  writeFileSync(constraints, JSON.stringify({ features: { age: { immutable: true }, limit: { epsilon: 3 } } }))
   const run = join(folder, 'run')
   const attacks = [{ name: 'pgd', options: {} }]
   const { result } = await evaluate({ model, data, epsilon: '0.5', constraints, attacks, run, processes: 1, batch: 4 })
   expect(result.accuracy.standard.correct).toBe(count)
   expect(result.attacks[0]!.broken).toBeGreaterThan(2)
-  for (const { index, adversarial } of recordsOf(run)) {
-    if (adversarial !== null) expect(decodeFloats(adversarial)[0]).toBe(people[index * 3])
-  }
+  const limits = recordsOf(run).flatMap(({ index, adversarial }) => {
+    if (adversarial === null) return []
+    const [age, , limit] = decodeFloats(adversarial)
+    expect(age).toBe(people[index * 3])
+    return [Math.abs(limit! - people[index * 3 + 2]!)]
+  })
+  // Its own radius, not epsilon.
+  expect(Math.max(...limits)).toBeGreaterThan(0.6)
+  expect(Math.max(...limits)).toBeLessThanOrEqual(3)
   expect(await replay(run, { model, data })).toMatchObject({
     refuted: 0,
     confirmedAdversarial: result.attacks[0]!.broken,
