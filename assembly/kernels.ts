@@ -1,7 +1,8 @@
 /**
  * The loops over features that gradient attacks spend their time in: AssemblyScript, compiled by `npm run generate:kernels` to
  * `src/tensor/kernels.generated.ts`. Arrays are float32, given as addresses in the module's memory, of `count` elements and padded
- * with zeros to a multiple of four; arithmetic is float64, two elements at a time. What they compute stands in `src/tensor/kernels.ts`.
+ * with zeros to a multiple of four. Steps are computed in float32, four elements at a time; sums, and what a distance depends on, in
+ * float64, two at a time. What they compute stands in `src/tensor/kernels.ts`.
  */
 
 // @ts-ignore: decorator
@@ -23,18 +24,26 @@ function storePair(address: usize, values: v128): void {
   v128.store64_lane(address, f32x4.demote_f64x2_zero(values), 0)
 }
 
+/** Of four float32. */
 // @ts-ignore: decorator
 @inline
 function clip(value: v128, low: v128, high: v128): v128 {
+  return f32x4.pmin(f32x4.pmax(value, low), high)
+}
+
+/** The same of two float64. */
+// @ts-ignore: decorator
+@inline
+function clipPair(value: v128, low: v128, high: v128): v128 {
   return f64x2.pmin(f64x2.pmax(value, low), high)
 }
 
-/** size where the slope is positive, -size where it is negative, 0 elsewhere. */
+/** Of four float32: size where the slope is positive, -size where it is negative, 0 elsewhere. */
 // @ts-ignore: decorator
 @inline
 function along(slope: v128, size: v128): v128 {
-  const zero = f64x2.splat(0)
-  return f64x2.sub(v128.and(f64x2.gt(slope, zero), size), v128.and(f64x2.lt(slope, zero), size))
+  const zero = f32x4.splat(0)
+  return f32x4.sub(v128.and(f32x4.gt(slope, zero), size), v128.and(f32x4.lt(slope, zero), size))
 }
 
 // @ts-ignore: decorator
@@ -64,36 +73,49 @@ export function ascendLinf(
   low: usize,
   high: usize,
   out: usize,
-  size: f64,
-  momentum: f64,
+  size: f32,
+  momentum: f32,
 ): void {
-  const sizes = f64x2.splat(size)
-  const weight = f64x2.splat(momentum)
-  const rest = f64x2.splat(1 - momentum)
-  for (let i: usize = 0, end = bytes(count); i < end; i += 8) {
-    const x = pair(point + i)
-    const least = pair(low + i)
-    const most = pair(high + i)
-    const inside = clip(f64x2.add(x, along(pair(gradient + i), sizes)), least, most)
-    // x + m (inside - x) + (1 - m) (x - previous)
-    const drift = f64x2.sub(f64x2.add(x, x), pair(previous + i))
-    const moved = f64x2.add(f64x2.mul(weight, inside), f64x2.mul(rest, drift))
-    storePair(out + i, clip(moved, least, most))
+  const sizes = f32x4.splat(size)
+  const weight = f32x4.splat(momentum)
+  const rest = f32x4.splat(1 - momentum)
+  for (let i: usize = 0, end = bytes(count); i < end; i += 16) {
+    const x = v128.load(point + i)
+    const least = v128.load(low + i)
+    const most = v128.load(high + i)
+    const inside = clip(f32x4.add(x, along(v128.load(gradient + i), sizes)), least, most)
+    const stepped = f32x4.add(x, f32x4.mul(weight, f32x4.sub(inside, x)))
+    const moved = f32x4.add(stepped, f32x4.mul(rest, f32x4.sub(x, v128.load(previous + i))))
+    v128.store(out + i, clip(moved, least, most))
   }
 }
 
-/** Writes the positions of a pair's elements whose bits are set, as far as there are so many features. */
+/** Writes the positions of the elements of four whose bits are set, as far as there are so many features. */
 // @ts-ignore: decorator
 @inline
 function list(bits: i32, first: i32, count: i32, base: i32, near: usize, listed: i32): i32 {
-  for (let k = 0; k < 2; k++) {
-    if (((bits >> k) & 1) == 0 || first + k >= count) continue
-    store<i32>(near + ((<usize>listed) << 2), base + first + k)
+  for (let left = bits; left != 0; left &= left - 1) {
+    const i = first + ctz(left)
+    if (i >= count) break
+    store<i32>(near + ((<usize>listed) << 2), base + i)
     listed++
   }
   return listed
 }
 
+/** The lower and the upper two of four elements, as float64. */
+// @ts-ignore: decorator
+@inline
+function lower(values: v128): v128 {
+  return f64x2.promote_low_f32x4(values)
+}
+// @ts-ignore: decorator
+@inline
+function upper(values: v128): v128 {
+  return f64x2.promote_low_f32x4(i64x2.shuffle(values, values, 1, 1))
+}
+
+/** In float32, where a difference is rounded to a share of itself: features beside the bound may be listed or not. */
 export function listNear(
   count: i32,
   point: usize,
@@ -107,20 +129,27 @@ export function listNear(
   byWeight: i32,
   sums: usize,
 ): i32 {
-  const bounds = f64x2.splat(bound)
-  const zero = f64x2.splat(0)
-  const turn = i64x2.splat(value > 0 ? 0 : -1)
+  const bounds = f32x4.splat(<f32>bound)
+  const zero = f32x4.splat(0)
+  const turn = i32x4.splat(value > 0 ? 0 : -1)
   let listed: i32 = 0
   let rest = f64x2.splat(0)
-  for (let i: usize = 0, end = bytes(count); i < end; i += 8) {
-    const x = pair(point + i)
-    const slope = pair(normal + i)
-    const weight = f64x2.abs(slope)
-    const rises = v128.xor(f64x2.lt(slope, zero), turn)
-    const room = v128.bitselect(f64x2.sub(pair(high + i), x), f64x2.sub(x, pair(low + i)), rises)
-    const far = f64x2.ge(room, byWeight ? f64x2.mul(bounds, weight) : bounds)
-    rest = f64x2.add(rest, v128.and(far, byWeight ? f64x2.mul(weight, weight) : weight))
-    const bits = i64x2.bitmask(far) ^ 3
+  for (let i: usize = 0, end = bytes(count); i < end; i += 16) {
+    const x = v128.load(point + i)
+    const slope = v128.load(normal + i)
+    const weight = f32x4.abs(slope)
+    const rises = v128.xor(f32x4.lt(slope, zero), turn)
+    const room = v128.bitselect(f32x4.sub(v128.load(high + i), x), f32x4.sub(x, v128.load(low + i)), rises)
+    const far = f32x4.ge(room, byWeight ? f32x4.mul(bounds, weight) : bounds)
+    const counted = v128.and(far, weight)
+    let first = lower(counted)
+    let second = upper(counted)
+    if (byWeight) {
+      first = f64x2.mul(first, first)
+      second = f64x2.mul(second, second)
+    }
+    rest = f64x2.add(rest, f64x2.add(first, second))
+    const bits = i32x4.bitmask(far) ^ 15
     if (bits != 0) listed = list(bits, <i32>(i >> 2), count, base, near, listed)
   }
   store<f64>(sums, load<f64>(sums) + total(rest))
@@ -142,18 +171,18 @@ export function drift(
   normal: usize,
   low: usize,
   high: usize,
-  alpha: f64,
-  move: f64,
+  alpha: f32,
+  move: f32,
   byWeight: i32,
 ): void {
-  const share = f64x2.splat(alpha)
-  const rest = f64x2.splat(1 - alpha)
-  const moves = f64x2.splat(move)
-  for (let i: usize = 0, end = bytes(count); i < end; i += 8) {
-    const slope = pair(normal + i)
-    const between = f64x2.add(f64x2.mul(rest, pair(point + i)), f64x2.mul(share, pair(center + i)))
-    const step = byWeight ? f64x2.mul(moves, slope) : along(slope, moves)
-    storePair(point + i, clip(f64x2.add(between, step), pair(low + i), pair(high + i)))
+  const share = f32x4.splat(alpha)
+  const moves = f32x4.splat(move)
+  for (let i: usize = 0, end = bytes(count); i < end; i += 16) {
+    const x = v128.load(point + i)
+    const slope = v128.load(normal + i)
+    const between = f32x4.add(x, f32x4.mul(share, f32x4.sub(v128.load(center + i), x)))
+    const step = byWeight ? f32x4.mul(moves, slope) : along(slope, moves)
+    v128.store(point + i, clip(f32x4.add(between, step), v128.load(low + i), v128.load(high + i)))
   }
 }
 
@@ -218,7 +247,7 @@ export function clippedSquares(count: i32, point: usize, center: usize, low: usi
   let outside: i32 = 0
   for (let i: usize = 0, end = bytes(count); i < end; i += 8) {
     const x = pair(point + i)
-    const inside = clip(x, pair(low + i), pair(high + i))
+    const inside = clipPair(x, pair(low + i), pair(high + i))
     const way = f64x2.sub(inside, pair(center + i))
     const square = f64x2.mul(way, way)
     const moved = f64x2.ne(x, inside)
@@ -237,7 +266,7 @@ export function shrink(count: i32, point: usize, center: usize, low: usize, high
   for (let i: usize = 0, end = bytes(count); i < end; i += 8) {
     const x = pair(center + i)
     const scaled = f64x2.add(x, f64x2.mul(f64x2.sub(pair(point + i), x), scales))
-    storePair(point + i, clip(scaled, pair(low + i), pair(high + i)))
+    storePair(point + i, clipPair(scaled, pair(low + i), pair(high + i)))
     const way = f64x2.sub(pair(point + i), x)
     sums = f64x2.add(sums, f64x2.mul(way, way))
   }

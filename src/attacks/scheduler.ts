@@ -161,15 +161,16 @@ export async function schedule(options: SchedulerOptions): Promise<void> {
 
   /**
    * While samples keep coming, full batches first. Then, and among equals, the searches that are behind: when they have
-   * caught up with the others, they share batches to the end.
+   * caught up with the others, they share batches to the end. Where both queues hold some of those, the longer one.
    */
   async function runNext(): Promise<void> {
     const waiting = queues.filter(({ rows }) => rows.length > 0)
     const full = inFlight < lanes ? [] : waiting.filter(({ rows, model }) => rows.length >= model.batch)
     const stageOf = ({ rows }: Queue) =>
       rows.reduce((least, { lane }) => Math.min(least, lane.stage), Number.POSITIVE_INFINITY)
+    const before = (a: Queue, b: Queue) => stageOf(a) - stageOf(b) || b.rows.length - a.rows.length
     const { model, rows, run } = (full.length > 0 ? full : waiting).reduce((best, other) =>
-      stageOf(other) < stageOf(best) ? other : best,
+      before(other, best) < 0 ? other : best,
     )
     await run(model, rows.splice(0, model.batch))
   }

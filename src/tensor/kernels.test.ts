@@ -36,6 +36,8 @@ function arraysOf(count: number, length: number, place: (typeof places)[number],
   })
 }
 
+/** Kernels' steps round to float32 after every operation. */
+const f = Math.fround
 const clip = (x: number, low: number, high: number) => Math.min(Math.max(x, low), high)
 const plain = (length: number, of: (i: number) => number) => Float32Array.from({ length }, (_, i) => of(i))
 const sum = (length: number, of: (i: number) => number) => {
@@ -53,9 +55,11 @@ describe.each(places)('kernels on arrays %s', place => {
     const start = point.slice()
 
     ascendLinf(point, other, slope, low, high, out, 0.3, 0.75)
+    const [size, weight, rest] = [f(0.3), f(0.75), f(0.25)]
     const expected = plain(length, i => {
-      const inside = clip(start[i] + 0.3 * Math.sign(slope[i]), low[i], high[i])
-      return clip(0.75 * inside + 0.25 * (start[i] + start[i] - other[i]), low[i], high[i])
+      const inside = clip(f(start[i] + size * Math.sign(slope[i])), low[i], high[i])
+      const stepped = f(start[i] + f(weight * f(inside - start[i])))
+      return clip(f(stepped + f(rest * f(start[i] - other[i]))), low[i], high[i])
     })
     expect(out).toEqual(expected)
 
@@ -72,8 +76,9 @@ describe.each(places)('kernels on arrays %s', place => {
     for (const byWeight of [false, true]) {
       point.set(start)
       drift(point, other, slope, low, high, 0.1, -0.2, byWeight)
-      const step = (i: number) => (byWeight ? slope[i] : Math.sign(slope[i]))
-      expect(point).toEqual(plain(length, i => clip(0.9 * start[i] + 0.1 * other[i] - 0.2 * step(i), low[i], high[i])))
+      const step = (i: number) => f(f(-0.2) * (byWeight ? slope[i] : Math.sign(slope[i])))
+      const between = (i: number) => f(start[i] + f(f(0.1) * f(other[i] - start[i])))
+      expect(point).toEqual(plain(length, i => clip(f(between(i) + step(i)), low[i], high[i])))
     }
   })
 

@@ -1,6 +1,6 @@
 /**
- * The loops over features that gradient attacks spend their time in, as WebAssembly with SIMD: float32 arithmetic, sums carried on in
- * float64. Arrays of a workspace lie in the module's memory and are used where they are; all others are copied through it.
+ * The loops over features that gradient attacks spend their time in, as WebAssembly with SIMD: steps in float32, sums in float64.
+ * Arrays of a workspace lie in the module's memory and are used where they are; all others are copied through it.
  */
 import { binary } from './kernels.generated.js'
 
