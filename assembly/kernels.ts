@@ -90,19 +90,6 @@ export function ascendLinf(
   }
 }
 
-/** Writes the positions of the elements of four whose bits are set, as far as there are so many features. */
-// @ts-ignore: decorator
-@inline
-function list(bits: i32, first: i32, count: i32, base: i32, near: usize, listed: i32): i32 {
-  for (let left = bits; left != 0; left &= left - 1) {
-    const i = first + ctz(left)
-    if (i >= count) break
-    store<i32>(near + ((<usize>listed) << 2), base + i)
-    listed++
-  }
-  return listed
-}
-
 /** The lower and the upper two of four elements, as float64. */
 // @ts-ignore: decorator
 @inline
@@ -115,15 +102,25 @@ function upper(values: v128): v128 {
   return f64x2.promote_low_f32x4(i64x2.shuffle(values, values, 1, 1))
 }
 
-/** In float32, where a difference is rounded to a share of itself: features beside the bound may be listed or not. */
+/** Of four float32, with a factor that may lie outside of their range. */
+// @ts-ignore: decorator
+@inline
+function times(values: v128, factor: f64): v128 {
+  const factors = f64x2.splat(factor)
+  const first = f32x4.demote_f64x2_zero(f64x2.mul(lower(values), factors))
+  const second = f32x4.demote_f64x2_zero(f64x2.mul(upper(values), factors))
+  return i64x2.shuffle(first, second, 0, 2)
+}
+
+/** Chooses in float32, where features beside the bound may be listed or not, and writes what it lists in float64. */
 export function listNear(
   count: i32,
   point: usize,
   normal: usize,
   low: usize,
   high: usize,
-  near: usize,
-  base: i32,
+  slopes: usize,
+  ends: usize,
   value: f64,
   bound: f64,
   byWeight: i32,
@@ -131,7 +128,8 @@ export function listNear(
 ): i32 {
   const bounds = f32x4.splat(<f32>bound)
   const zero = f32x4.splat(0)
-  const turn = i32x4.splat(value > 0 ? 0 : -1)
+  const falls = value > 0
+  const turn = i32x4.splat(falls ? 0 : -1)
   let listed: i32 = 0
   let rest = f64x2.splat(0)
   for (let i: usize = 0, end = bytes(count); i < end; i += 16) {
@@ -149,8 +147,17 @@ export function listNear(
       second = f64x2.mul(second, second)
     }
     rest = f64x2.add(rest, f64x2.add(first, second))
-    const bits = i32x4.bitmask(far) ^ 15
-    if (bits != 0) listed = list(bits, <i32>(i >> 2), count, base, near, listed)
+    for (let left = i32x4.bitmask(far) ^ 15; left != 0; left &= left - 1) {
+      const at = i + ((<usize>ctz(left)) << 2)
+      if (at >= (<usize>count) << 2) break
+      const w: f64 = load<f32>(normal + at)
+      const from: f64 = load<f32>(point + at)
+      const way = w < 0 == falls ? <f64>load<f32>(high + at) - from : from - <f64>load<f32>(low + at)
+      const size = abs(w)
+      store<f64>(slopes + ((<usize>listed) << 3), byWeight ? size * size : size)
+      store<f64>(ends + ((<usize>listed) << 3), size == 0 ? Infinity : byWeight ? way / size : way)
+      listed++
+    }
   }
   store<f64>(sums, load<f64>(sums) + total(rest))
   return listed
@@ -164,25 +171,34 @@ export function towards(count: i32, point: usize, center: usize, normal: usize):
   return total(sums)
 }
 
-export function drift(
+export function biasedStep(
   count: i32,
   point: usize,
   center: usize,
   normal: usize,
   low: usize,
   high: usize,
+  here: f64,
+  there: f64,
   alpha: f32,
-  move: f32,
+  overshoot: f32,
   byWeight: i32,
 ): void {
+  const moves = f32x4.splat(<f32>here)
+  const centerMoves = f32x4.splat(<f32>there)
   const share = f32x4.splat(alpha)
-  const moves = f32x4.splat(move)
+  const eta = f32x4.splat(overshoot)
   for (let i: usize = 0, end = bytes(count); i < end; i += 16) {
     const x = v128.load(point + i)
+    const c = v128.load(center + i)
     const slope = v128.load(normal + i)
-    const between = f32x4.add(x, f32x4.mul(share, f32x4.sub(v128.load(center + i), x)))
-    const step = byWeight ? f32x4.mul(moves, slope) : along(slope, moves)
-    v128.store(point + i, clip(f32x4.add(between, step), v128.load(low + i), v128.load(high + i)))
+    const least = v128.load(low + i)
+    const most = v128.load(high + i)
+    const step = byWeight ? times(slope, here) : along(slope, moves)
+    const centerStep = byWeight ? times(slope, there) : along(slope, centerMoves)
+    const a = f32x4.add(x, f32x4.mul(eta, f32x4.sub(clip(f32x4.add(x, step), least, most), x)))
+    const b = f32x4.add(c, f32x4.mul(eta, f32x4.sub(clip(f32x4.add(c, centerStep), least, most), c)))
+    v128.store(point + i, clip(f32x4.add(a, f32x4.mul(share, f32x4.sub(b, a))), least, most))
   }
 }
 

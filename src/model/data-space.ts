@@ -238,14 +238,17 @@ function compact(values: Float32Array, shape: Shape) {
   return float32(kept, [1, ...dims])
 }
 
-/** The same way in plain arithmetic: a sample of the data as one input of the model. */
+/** The same way in plain arithmetic: a sample of the data as one input of the model. May be the sample itself. */
 export function applyInputPlan(plan: InputPlan, sample: Float32Array): Float32Array {
-  const normal = new Float32Array(sample.length)
-  for (let i = 0; i < sample.length; i++) {
-    const scaled = plan.scale === undefined ? sample[i] : Math.fround(sample[i] * Math.fround(plan.scale))
-    const centered = plan.mean === undefined ? scaled : Math.fround(scaled - plan.mean[i])
-    normal[i] = plan.std === undefined ? centered : centered / plan.std[i]
+  const { scale, mean, std } = plan
+  if ([scale, mean, std, plan.reversed, plan.permutation].every(step => step === undefined)) return sample
+  const normal = sample.slice()
+  if (scale !== undefined) {
+    const factor = Math.fround(scale)
+    for (let i = 0; i < normal.length; i++) normal[i] *= factor
   }
+  if (mean !== undefined) for (let i = 0; i < normal.length; i++) normal[i] -= mean[i]
+  if (std !== undefined) for (let i = 0; i < normal.length; i++) normal[i] /= std[i]
   if (plan.reversed !== undefined) reverseColours(normal, plan.sampleShape, plan.reversed)
   if (plan.permutation === undefined) return normal
   const [a, b, c] = plan.permutation

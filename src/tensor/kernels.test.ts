@@ -6,11 +6,11 @@ import { source } from './kernels.generated.js'
 import {
   addScaled,
   ascendLinf,
+  biasedStep,
   carryOn,
   clippedSquares,
   contract,
   distanceSquared,
-  drift,
   farthest,
   largestMagnitude,
   listNear,
@@ -73,12 +73,23 @@ describe.each(places)('kernels on arrays %s', place => {
     contract(point, other, 0.9)
     expect(point).toEqual(plain(length, i => other[i] + 0.9 * (start[i] - other[i])))
 
+    low.fill(-2)
+    high.fill(2)
+    for (let i = 0; i < length; i++) {
+      start[i] = clip(start[i], -2, 2)
+      other[i] = clip(other[i], -2, 2)
+    }
     for (const byWeight of [false, true]) {
       point.set(start)
-      drift(point, other, slope, low, high, 0.1, -0.2, byWeight)
-      const step = (i: number) => f(f(-0.2) * (byWeight ? slope[i] : Math.sign(slope[i])))
-      const between = (i: number) => f(start[i] + f(f(0.1) * f(other[i] - start[i])))
-      expect(point).toEqual(plain(length, i => clip(f(between(i) + step(i)), low[i], high[i])))
+      biasedStep(point, { center: other, low, high }, slope, -0.2, 0.3, 0.1, 1.05, byWeight)
+      const direction = (i: number) => (byWeight ? slope[i] : Math.sign(slope[i]))
+      const moved = (x: number, move: number, i: number) =>
+        f(x + f(f(1.05) * f(clip(f(x + f((byWeight ? move : f(move)) * direction(i))), -2, 2) - x)))
+      const blended = (i: number) => {
+        const [here, there] = [moved(start[i], -0.2, i), moved(other[i], 0.3, i)]
+        return clip(f(here + f(f(0.1) * f(there - here))), -2, 2)
+      }
+      expect(point).toEqual(plain(length, blended))
     }
   })
 
@@ -131,17 +142,25 @@ describe.each(places)('kernels on arrays %s', place => {
     for (let i = 0; i < length; i++) point[i] = clip(point[i], -1, 1)
     low.fill(-1)
     high.fill(1)
-    for (const near of [memory.ints(length), new Int32Array(length)]) {
+    for (const doubles of [memory.doubles, (count: number) => new Float64Array(count)]) {
+      const [slopes, ends, rest] = [doubles(length), doubles(length), new Float64Array(1)]
       for (const value of [1.5, -1.5]) {
         for (const byWeight of [false, true]) {
-          const rest = new Float64Array(1)
-          const count = listNear(point, slope, low, high, value, 0.4, byWeight, near, rest)
-          const weight = (i: number) => (byWeight ? Math.abs(slope[i]) : 1)
-          const isNear = (i: number) => (slope[i] < 0 === value > 0 ? 1 - point[i] : point[i] + 1) < 0.4 * weight(i)
+          const unit = (i: number) => (byWeight ? Math.abs(slope[i]) : 1)
+          const room = (i: number) => (slope[i] < 0 === value > 0 ? 1 - point[i] : point[i] + 1)
+          const isNear = (i: number) => room(i) < 0.4 * unit(i)
           const listed = Array.from({ length }, (_, i) => i).filter(isNear)
-          expect([...near.subarray(0, count)]).toEqual(listed)
-          const gain = (i: number) => (isNear(i) ? 0 : Math.abs(slope[i]) * weight(i))
-          expect(rest[0]).toBeCloseTo(sum(length, gain), 8)
+          const gain = (i: number) => Math.abs(slope[i]) * unit(i)
+
+          const count = listNear(point, slope, low, high, value, 0.4, byWeight, slopes, ends, rest)
+          expect([...slopes.subarray(0, count)]).toEqual(listed.map(gain))
+          expect([...ends.subarray(0, count)]).toEqual(
+            listed.map(i => (slope[i] === 0 ? Number.POSITIVE_INFINITY : room(i) / unit(i))),
+          )
+          expect(rest[0]).toBeCloseTo(
+            sum(length, i => (isNear(i) ? 0 : gain(i))),
+            8,
+          )
         }
       }
     }
@@ -171,11 +190,11 @@ describe('a workspace', () => {
     {
       using memory = workspace()
       memory.floats(100).fill(7)
-      memory.ints(100).fill(7)
+      memory.doubles(100).fill(7)
     }
     using memory = workspace()
     expect(memory.floats(100).every(value => value === 0)).toBe(true)
-    expect(memory.ints(100).every(value => value === 0)).toBe(true)
+    expect(memory.doubles(100).every(value => value === 0)).toBe(true)
   })
 
   it('keeps arrays of different workspaces apart while both are in use', () => {

@@ -33,8 +33,8 @@ interface Kernels {
       normal: number,
       low: number,
       high: number,
-      near: number,
-      base: number,
+      slopes: number,
+      ends: number,
       value: number,
       bound: number,
       byWeight: number,
@@ -50,7 +50,7 @@ interface Kernels {
   carryOn(count: number, point: number, previous: number, out: number, momentum: number): void
   clippedSquares(count: number, point: number, center: number, low: number, high: number, sums: number): void
   shrink(count: number, point: number, center: number, low: number, high: number, scale: number): number
-  drift(
+  biasedStep(
     ...at: [
       count: number,
       point: number,
@@ -58,8 +58,10 @@ interface Kernels {
       normal: number,
       low: number,
       high: number,
+      here: number,
+      there: number,
       alpha: number,
-      move: number,
+      overshoot: number,
       byWeight: number,
     ]
   ): void
@@ -80,13 +82,15 @@ const kernels = new WebAssembly.Instance(compiled, { env: { memory } }).exports 
 
 const sums = new Float64Array(buffer, 1024, 3)
 const scratch = Array.from({ length: slots }, (_, slot) => new Float32Array(buffer, 4096 + slot * 4 * chunk, chunk))
-const start = 4096 + slots * 4 * chunk
+/** Where lists of a part are written that belong outside. */
+const lists = [4096 + slots * 4 * chunk, 4096 + (slots + 2) * 4 * chunk]
+const start = 4096 + (slots + 4) * 4 * chunk
 
 /** Arrays that the kernels use without copying, until the workspace is disposed of. */
 export interface Workspace extends Disposable {
   /** Zeros. */
   floats(length: number): Float32Array
-  ints(length: number): Int32Array
+  doubles(length: number): Float64Array
   copy(values: Float32Array): Float32Array
   /** The array itself where it lies in the memory, else a copy: for values that nobody changes. */
   hold(values: Float32Array): Float32Array
@@ -123,9 +127,9 @@ export function workspace(): Workspace {
     floats,
     copy,
     hold: values => (values.buffer === buffer ? values : copy(values)),
-    ints(length) {
-      const at = place(length)
-      return at === undefined ? new Int32Array(length) : new Int32Array(buffer, at, length)
+    doubles(length) {
+      const at = place(2 * length)
+      return at === undefined ? new Float64Array(length) : new Float64Array(buffer, at, length)
     },
     [Symbol.dispose]() {
       for (const { at, size } of blocks) {
@@ -149,14 +153,14 @@ const at = new Int32Array(slots)
  * Calls a kernel for arrays of one length, some elements at a time: where they lie, or through the scratch space. `written` is the one
  * that it changes. The parts are the same either way, and with them the order of a sum.
  */
-function over(arrays: readonly Float32Array[], written: number, call: (count: number, first: number) => void): void {
+function over(arrays: readonly Float32Array[], written: number, call: (count: number) => void): void {
   const { length } = arrays[0]
   for (let first = 0; first < length; first += chunk) {
     const count = Math.min(chunk, length - first)
     for (let k = 0; k < arrays.length; k++) {
       at[k] = direct(arrays[k], count) ? arrays[k].byteOffset + 4 * first : throughScratch(arrays[k], k, first, count)
     }
-    call(count, first)
+    call(count)
     if (written < 0 || direct(arrays[written], count)) continue
     arrays[written].set(scratch[written].subarray(0, count), first)
   }
@@ -201,9 +205,9 @@ export function ascendLinf(
 }
 
 /**
- * Lists the features less than `bound` (by weight: less than bound |normal|) away from the end of the bounds to which they move when a
- * linear function goes from this value to zero. Gives their number; `rest[0]` is then the sum of |normal| (by weight: of its squares)
- * over all other features.
+ * A linear function with this gradient is to go from `value` to zero, every feature moving by min(t u, room): room is its way to the
+ * bounds in that direction, u = 1 or, by weight, |normal|. Lists the features that get there before t = bound: the slope |normal| u of
+ * what they gain, and the t at which they do. Gives their number; `rest[0]` is then the sum of slopes of all other features.
  */
 export function listNear(
   point: Float32Array,
@@ -213,28 +217,32 @@ export function listNear(
   value: number,
   bound: number,
   byWeight: boolean,
-  near: Int32Array,
+  slopes: Float64Array,
+  ends: Float64Array,
   rest: Float64Array,
 ): number {
   let listed = 0
   sums[0] = 0
-  const inside = near.buffer === buffer
-  over([point, normal, low, high], -1, (count, first) => {
-    const list = inside ? near.byteOffset + 4 * listed : scratch[4].byteOffset
+  const inside = slopes.buffer === buffer && ends.buffer === buffer
+  over([point, normal, low, high], -1, count => {
+    const [first, second] = inside ? [slopes.byteOffset + 8 * listed, ends.byteOffset + 8 * listed] : lists
     const found = kernels.listNear(
       count,
       at[0],
       at[1],
       at[2],
       at[3],
-      list,
       first,
+      second,
       value,
       bound,
       byWeight ? 1 : 0,
       sums.byteOffset,
     )
-    if (!inside) near.set(new Int32Array(buffer, list, found), listed)
+    if (!inside) {
+      slopes.set(new Float64Array(buffer, first, found), listed)
+      ends.set(new Float64Array(buffer, second, found), listed)
+    }
     listed += found
   })
   rest[0] = sums[0]
@@ -250,19 +258,22 @@ export function towards(point: Float32Array, center: Float32Array, normal: Float
   return sum
 }
 
-/** point = clip((1 - alpha) point + alpha center + move d), where d is normal by weight, else its signs. */
-export function drift(
+/**
+ * point = clip((1 - alpha) (point + eta d(point)) + alpha (center + eta d(center))), where d leads from a point by `here` (from the center
+ * by `there`) times the normal, or times its signs when not by weight, as far as the bounds allow, and eta is the overshoot.
+ */
+export function biasedStep(
   point: Float32Array,
-  center: Float32Array,
+  { center, low, high }: { readonly center: Float32Array; readonly low: Float32Array; readonly high: Float32Array },
   normal: Float32Array,
-  low: Float32Array,
-  high: Float32Array,
+  here: number,
+  there: number,
   alpha: number,
-  move: number,
+  overshoot: number,
   byWeight: boolean,
 ): void {
   over([point, center, normal, low, high], 0, count => {
-    kernels.drift(count, at[0], at[1], at[2], at[3], at[4], alpha, move, byWeight ? 1 : 0)
+    kernels.biasedStep(count, at[0], at[1], at[2], at[3], at[4], here, there, alpha, overshoot, byWeight ? 1 : 0)
   })
 }
 

@@ -1,12 +1,12 @@
 /**
  * FAB's step: from a point to the linearised boundary and a little beyond, drawn towards the input's own projection onto that boundary:
  * x <- clip((1 - alpha) (x + eta d(x)) + alpha (x0 + eta d(x0))), alpha = min(|d(x)| / (|d(x)| + |d(x0)|), alphaMax), with d the
- * step of `stepOntoHyperplane`. In Linf and L2 few features are looked at one by one.
+ * step of `stepOntoHyperplane`.
  */
-import { drift, towards, type Workspace } from '../tensor/kernels.js'
+import { biasedStep, towards, type Workspace } from '../tensor/kernels.js'
 import { type HyperplaneNorm, hyperplaneSpace, stepOntoHyperplane } from './hyperplane.js'
 import { clampToBox, type Region } from './norm.js'
-import { lengthOf, moveOf, sharingSpace, solve, survey, uniformMove } from './sharing.js'
+import { lengthOf, sharingSpace, solve } from './sharing.js'
 
 export interface Bias {
   /** Largest weight of the input's projection. */
@@ -48,36 +48,15 @@ function jointSteps(
   { alphaMax, overshoot }: Bias,
   memory: Workspace | undefined,
 ): BiasedStep {
-  const { center, low, high } = box
   const here = sharingSpace(norm, box, memory)
   const there = sharingSpace(norm, box, memory)
-  /** The point's values, before it moves, at the features that reach the box. */
-  const before = new Float32Array(2 * center.length)
-
   return (point, normal, value) => {
-    const valueThere = value + towards(point, center, normal)
-    survey(here, point, normal, value)
-    survey(there, center, normal, valueThere)
+    const valueThere = value + towards(point, box.center, normal)
     const t = solve(here, point, normal, value)
-    const tThere = solve(there, center, normal, valueThere)
-    const lengths = [lengthOf(here, point, normal, value, t), lengthOf(there, center, normal, valueThere, tThere)]
-    const alpha = weightOf(lengths[0], lengths[1], alphaMax)
-    const move = overshoot * ((1 - alpha) * uniformMove(value, t) + alpha * uniformMove(valueThere, tThere))
-
-    let saved = 0
-    for (const { near, count } of [here, there]) for (let k = 0; k < count; k++) before[saved++] = point[near[k]]
-    drift(point, center, normal, low, high, alpha, move, here.byWeight)
-    saved = 0
-    for (const { near, count } of [here, there]) {
-      for (let k = 0; k < count; k++) {
-        const i = near[k]
-        const x = before[saved++]
-        const fromPoint = moveOf(here, i, x, normal[i], value, t)
-        const fromCenter = moveOf(there, i, center[i], normal[i], valueThere, tThere)
-        const next = (1 - alpha) * (x + overshoot * fromPoint) + alpha * (center[i] + overshoot * fromCenter)
-        point[i] = next < low[i] ? low[i] : next > high[i] ? high[i] : next
-      }
-    }
+    const tThere = solve(there, box.center, normal, valueThere)
+    const alpha = weightOf(lengthOf(here, t), lengthOf(there, tThere), alphaMax)
+    const moves = [value > 0 ? -t : t, valueThere > 0 ? -tThere : tThere] as const
+    biasedStep(point, box, normal, ...moves, alpha, overshoot, here.byWeight)
   }
 }
 

@@ -1,7 +1,7 @@
 /**
  * Steps onto a hyperplane in Linf and L2, where one parameter t shares the step out among the features: feature i moves by
  * min(t u_i, room_i), with u_i = 1 in Linf and |w_i| in L2. Few features lie so near the box that they reach it: only these are looked at
- * one by one, all others count as one.
+ * one by one to find t, all others count as one.
  */
 import { listNear, type Workspace } from '../tensor/kernels.js'
 import type { Bounds } from './hyperplane.js'
@@ -10,8 +10,7 @@ import type { Bounds } from './hyperplane.js'
 export interface SharingSpace extends Bounds {
   /** L2: features move in proportion to their weight. Linf: all alike. */
   readonly byWeight: boolean
-  /** The features near the box, with the slope of their gain and the t at which they reach it: the first `count`. After `solve` those that do. */
-  readonly near: Int32Array
+  /** Of the features near the box, the slope of their gain and the t at which they reach it: the first `count`. After `solve` those that do. */
   readonly slopes: Float64Array
   readonly ends: Float64Array
   count: number
@@ -23,16 +22,15 @@ export interface SharingSpace extends Bounds {
   readonly sums: Float64Array
 }
 
-/** The list lies in the workspace, if there is one. */
+/** The lists lie in the workspace, if there is one. */
 export function sharingSpace(norm: 'Linf' | 'L2', { low, high }: Bounds, memory?: Workspace): SharingSpace {
-  const features = low.length
+  const doubles = memory?.doubles ?? ((length: number) => new Float64Array(length))
   return {
     low,
     high,
     byWeight: norm === 'L2',
-    near: memory?.ints(features) ?? new Int32Array(features),
-    slopes: new Float64Array(features),
-    ends: new Float64Array(features),
+    slopes: doubles(low.length),
+    ends: doubles(low.length),
     count: 0,
     rest: 0,
     last: 0,
@@ -41,7 +39,7 @@ export function sharingSpace(norm: 'Linf' | 'L2', { low, high }: Bounds, memory?
 }
 
 /** A t that takes every feature of some weight to its bound. */
-export const allTheWay = Number.MAX_VALUE
+const allTheWay = Number.MAX_VALUE
 
 /** The step of `stepOntoHyperplane`. */
 export function stepShared(
@@ -51,99 +49,55 @@ export function stepShared(
   value: number,
   out: Float64Array,
 ): number {
-  survey(space, point, normal, value)
+  const { low, high, byWeight } = space
   const t = solve(space, point, normal, value)
-  const spread = space.byWeight ? spreadWeights : spreadSigns
-  spread(normal, uniformMove(value, t), out)
-  for (let k = 0; k < space.count; k++) {
-    const i = space.near[k]
-    out[i] = moveOf(space, i, point[i], normal[i], value, t)
+  for (let i = 0; i < out.length; i++) {
+    const weight = Math.abs(normal[i])
+    const rises = normal[i] < 0 === value > 0
+    const room = rises ? high[i] - point[i] : point[i] - low[i]
+    const move = weight === 0 ? 0 : Math.min(room, byWeight ? t * weight : t)
+    out[i] = rises ? move : -move
   }
-  return lengthOf(space, point, normal, value, t)
+  return lengthOf(space, t)
 }
 
 /** How much longer than the last a step may be without listing features again. */
 const margin = 1.5
 
-/** Features that can reach the box only at a larger t are not listed. */
-const boundOf = ({ last }: SharingSpace) => margin * last
-
-/** Lists the features that could reach the box in a step not much longer than the last. */
-export function survey(space: SharingSpace, point: Float32Array, normal: Float32Array, value: number): void {
-  const { low, high, near, byWeight, sums } = space
-  space.count = listNear(point, normal, low, high, value, boundOf(space), byWeight, near, sums)
-  space.rest = sums[0]
-}
-
-/**
- * The t at which the moves from the point gain |value|, as far as the box allows. Takes the features near the box as listed and leaves
- * those that reach it.
- */
+/** The t at which the moves from the point gain |value|, as far as the box allows. Leaves the features listed that reach it. */
 export function solve(space: SharingSpace, point: Float32Array, normal: Float32Array, value: number): number {
-  const { byWeight, near, slopes, ends } = space
-  const gain = Math.abs(value)
+  const { low, high, byWeight, slopes, ends, sums } = space
   let t = space.last
   for (;;) {
-    const bound = boundOf(space)
-    for (let k = 0; k < space.count; k++) {
-      const i = near[k]
-      const weight = Math.abs(normal[i])
-      const unit = byWeight ? weight : 1
-      slopes[k] = weight * unit
-      ends[k] = weight > 0 ? roomOf(space, i, point[i], normal[i], value) / unit : Number.POSITIVE_INFINITY
-    }
-    t = root(slopes, ends, space.count, space.rest, gain, t)
+    // Features that can reach the box only at a larger t are not listed.
+    const bound = margin * space.last
+    space.count = listNear(point, normal, low, high, value, bound, byWeight, slopes, ends, sums)
+    space.rest = sums[0]
+    t = root(slopes, ends, space.count, space.rest, Math.abs(value), t)
     if (t === allTheWay) break
     space.last = t
     // Not up to the bound itself, where rounding decides what is near.
     if (t <= 0.999 * bound || t === 0) break
-    survey(space, point, normal, value)
   }
   const listed = space.count
   space.count = 0
   for (let k = 0; k < listed; k++) {
-    if (ends[k] < t) near[space.count++] = near[k]
-    else space.rest += slopes[k]
+    if (ends[k] < t) {
+      slopes[space.count] = slopes[k]
+      ends[space.count++] = ends[k]
+    } else space.rest += slopes[k]
   }
   return t
 }
 
-/** The way of a feature to the box when the linear function is to go from its value to zero. */
-function roomOf({ low, high }: SharingSpace, i: number, x: number, weight: number, value: number): number {
-  return weight < 0 === value > 0 ? high[i] - x : x - low[i]
-}
-
-/** The move at t of a feature at x. */
-export function moveOf(space: SharingSpace, i: number, x: number, weight: number, value: number, t: number): number {
-  if (weight === 0) return 0
-  const room = roomOf(space, i, x, weight, value)
-  const move = Math.min(room, space.byWeight ? t * Math.abs(weight) : t)
-  return weight < 0 === value > 0 ? move : -move
-}
-
-/** Factor of the weights, or of their signs, in the moves of features that are not listed. */
-export function uniformMove(value: number, t: number): number {
-  // At the last t, those that are not listed have no weight.
-  return t === allTheWay ? 0 : value > 0 ? -t : t
-}
-
-/** Length of the step at t. */
-export function lengthOf(
-  space: SharingSpace,
-  point: Float32Array,
-  normal: Float32Array,
-  value: number,
-  t: number,
-): number {
-  const { byWeight, near, count, rest } = space
+/** Length of the step that `solve` found. */
+export function lengthOf({ byWeight, slopes, ends, count, rest }: SharingSpace, t: number): number {
   const far = rest > 0 ? t : 0
   let longest = far
   let square = far * far * rest
   for (let k = 0; k < count; k++) {
-    const i = near[k]
-    const move = Math.abs(moveOf(space, i, point[i], normal[i], value, t))
-    longest = Math.max(longest, move)
-    square += move * move
+    longest = Math.max(longest, ends[k])
+    square += ends[k] * ends[k] * slopes[k]
   }
   return byWeight ? Math.sqrt(square) : longest
 }
@@ -183,20 +137,4 @@ function root(
       t = 0
     } else return t
   }
-}
-
-// The loops over all features stand in functions of their own that take arrays, which V8 compiles best; and they have no branches on
-// the signs of gradients, which defeat branch prediction.
-
-/** t sign(w): by the bits 1, -1 or 0. */
-function spreadSigns(normal: Float32Array, t: number, out: Float64Array): void {
-  const bits = new Int32Array(normal.buffer, normal.byteOffset, normal.length)
-  for (let i = 0; i < out.length; i++) {
-    const magnitude = bits[i] << 1
-    out[i] = t * ((bits[i] >> 31) | ((magnitude | -magnitude) >>> 31))
-  }
-}
-
-function spreadWeights(normal: Float32Array, t: number, out: Float64Array): void {
-  for (let i = 0; i < out.length; i++) out[i] = t * normal[i]
 }
