@@ -5,6 +5,7 @@
  * Differences from the reference implementation: those of `fab`.
  */
 import { z } from 'zod'
+import { workspace } from '../tensor/kernels.js'
 import { askScores, defineAttack } from './attack.js'
 import { approach, fabOptions, fabPaper, startRegion } from './fab.js'
 import { nearestTo } from './nearest.js'
@@ -25,7 +26,9 @@ export const fabT = defineAttack({
       .describe('how many of the likeliest wrong classes to aim at, one after the other'),
   }),
   losses: () => ['logit-difference'],
-  *search(sample, threat, options, random) {
+  *search(given, threat, options, random) {
+    using memory = workspace()
+    const sample = { ...given, input: memory.hold(given.input) }
     const nearest = nearestTo(sample, threat)
     const { logits } = yield* askScores(sample.input)
     for (const [turn, target] of likeliestOthers(logits, sample.label, options.targets).entries()) {

@@ -51,7 +51,9 @@ export const fab = defineAttack({
   kind: 'minimum',
   options: fabOptions,
   losses: () => ['logit-difference'],
-  *search(sample, threat, options, random) {
+  *search(given, threat, options, random) {
+    using memory = workspace()
+    const sample = { ...given, input: memory.hold(given.input) }
     const nearest = nearestTo(sample, threat)
     const others = Array.from({ length: sample.classes }, (_, k) => k).filter(k => k !== sample.label)
     for (let restart = 0; restart < options.restarts; restart++) {
