@@ -108,6 +108,8 @@ type Reply = { -readonly [K in keyof GradientReply]: GradientReply[K] }
 interface Row {
   readonly lane: Lane
   readonly point: number
+  /** How many batches had run when it came. */
+  readonly since: number
 }
 
 /** Rows that wait for one kind of answer of one model. */
@@ -122,6 +124,9 @@ interface Queue {
  * of them one queue always fills a batch. More would only crowd the processor's cache.
  */
 export const lanesPerRow = 2
+
+/** Batches that a row may wait while others run. */
+const patience = 16
 
 const nothing = new Float32Array(0)
 const none: RowLoss = { loss: 'cross-entropy', label: 0 }
@@ -142,6 +147,7 @@ export async function schedule(options: SchedulerOptions): Promise<void> {
   ])
   const lanes = lanesPerRow * model.batch * (surrogate === undefined ? 1 : 2)
   let inFlight = 0
+  let batches = 0
 
   for (;;) {
     while (inFlight < lanes) {
@@ -161,17 +167,19 @@ export async function schedule(options: SchedulerOptions): Promise<void> {
 
   /**
    * While samples keep coming, full batches first. Then, and among equals, the searches that are behind: when they have
-   * caught up with the others, they share batches to the end. Where both queues hold some of those, the longer one.
+   * caught up with the others, they share batches to the end. Where both queues hold some of those, the longer one; but
+   * before all else what has waited long, lest its search falls behind.
    */
   async function runNext(): Promise<void> {
     const waiting = queues.filter(({ rows }) => rows.length > 0)
+    const urgent = waiting.filter(({ rows }) => rows[0].since < batches - patience)
     const full = inFlight < lanes ? [] : waiting.filter(({ rows, model }) => rows.length >= model.batch)
+    const first = [urgent, full].find(some => some.length > 0) ?? waiting
     const stageOf = ({ rows }: Queue) =>
       rows.reduce((least, { lane }) => Math.min(least, lane.stage), Number.POSITIVE_INFINITY)
     const before = (a: Queue, b: Queue) => stageOf(a) - stageOf(b) || b.rows.length - a.rows.length
-    const { model, rows, run } = (full.length > 0 ? full : waiting).reduce((best, other) =>
-      before(other, best) < 0 ? other : best,
-    )
+    const { model, rows, run } = first.reduce((best, other) => (before(other, best) < 0 ? other : best))
+    batches++
     await run(model, rows.splice(0, model.batch))
   }
 
@@ -226,7 +234,7 @@ export async function schedule(options: SchedulerOptions): Promise<void> {
     }
     const asked = second === undefined || onTarget(lane) ? target : second
     const { rows } = query.ask === 'gradients' ? asked.gradient : asked.forward
-    for (let point = 0; point < query.points.length; point++) rows.push({ lane, point })
+    for (let point = 0; point < query.points.length; point++) rows.push({ lane, point, since: batches })
   }
 
   function fill({ inputs, features, bound }: BatchModel, rows: readonly Row[]): void {
