@@ -11,6 +11,7 @@ import { repair } from '../threat/repair.js'
 import { contains, regionOf, type ThreatModel } from '../threat/threat.js'
 import type { Answer, Attack, GradientReply, Proposal, Sample } from './attack.js'
 import { searchOf } from './own-units.js'
+import { nextOf, type RowQueue, type WaitingRow } from './queues.js'
 import { type RoutedQuery, transferred } from './transfer.js'
 
 export interface Search {
@@ -105,17 +106,14 @@ interface Lane {
 
 type Reply = { -readonly [K in keyof GradientReply]: GradientReply[K] }
 
-interface Row {
+interface Row extends WaitingRow {
   readonly lane: Lane
   readonly point: number
-  /** How many batches had run when it came. */
-  readonly since: number
 }
 
 /** Rows that wait for one kind of answer of one model. */
-interface Queue {
+interface Queue extends RowQueue<Row> {
   readonly model: BatchModel
-  readonly rows: Row[]
   run(model: BatchModel, rows: readonly Row[]): Promise<void>
 }
 
@@ -124,9 +122,6 @@ interface Queue {
  * of them one queue always fills a batch. More would only crowd the processor's cache.
  */
 export const lanesPerRow = 2
-
-/** Batches that a row may wait while others run. */
-const patience = 16
 
 const nothing = new Float32Array(0)
 const none: RowLoss = { loss: 'cross-entropy', label: 0 }
@@ -165,20 +160,8 @@ export async function schedule(options: SchedulerOptions): Promise<void> {
     await options.batchDone?.()
   }
 
-  /**
-   * While samples keep coming, full batches first. Then, and among equals, the searches that are behind: when they have
-   * caught up with the others, they share batches to the end. Where both queues hold some of those, the longer one; but
-   * before all else what has waited long, lest its search falls behind.
-   */
   async function runNext(): Promise<void> {
-    const waiting = queues.filter(({ rows }) => rows.length > 0)
-    const urgent = waiting.filter(({ rows }) => rows[0].since < batches - patience)
-    const full = inFlight < lanes ? [] : waiting.filter(({ rows, model }) => rows.length >= model.batch)
-    const first = [urgent, full].find(some => some.length > 0) ?? waiting
-    const stageOf = ({ rows }: Queue) =>
-      rows.reduce((least, { lane }) => Math.min(least, lane.stage), Number.POSITIVE_INFINITY)
-    const before = (a: Queue, b: Queue) => stageOf(a) - stageOf(b) || b.rows.length - a.rows.length
-    const { model, rows, run } = first.reduce((best, other) => (before(other, best) < 0 ? other : best))
+    const { model, rows, run } = nextOf(queues, { batches, comes: inFlight === lanes })
     batches++
     await run(model, rows.splice(0, model.batch))
   }
