@@ -20,7 +20,13 @@ export type BiasedStep = (point: Float32Array, normal: Float32Array, value: numb
 
 /** Steps around the center of `box`, which must not change. Fastest where points, gradients and the box lie in the workspace. */
 export function biasedSteps(norm: HyperplaneNorm, box: Region, bias: Bias, memory?: Workspace): BiasedStep {
-  return norm === 'L1' ? separateSteps(box, bias) : jointSteps(norm, box, bias, memory)
+  return steps[norm](box, bias, memory)
+}
+
+const steps: { readonly [N in HyperplaneNorm]: (box: Region, bias: Bias, memory?: Workspace) => BiasedStep } = {
+  Linf: (box, bias, memory) => jointSteps('Linf', box, bias, memory),
+  L2: (box, bias, memory) => jointSteps('L2', box, bias, memory),
+  L1: separateSteps,
 }
 
 /** Of two steps of these lengths, the weight of the second. */

@@ -7,7 +7,7 @@
  *   Linf  m_i = min(t, room_i)            L2  m_i = min(t |w_i|, room_i)            L1  features of largest |w_i| first, each all its room
  * For Linf and L2 the gain grows with t, concave and linear between the t where features reach the box.
  */
-import { type SelectionSpace, selectionSpace, stepHeaviestFirst } from './heaviest-first.js'
+import { selectionSpace, stepHeaviestFirst } from './heaviest-first.js'
 import type { NormName } from './norm.js'
 import { type SharingSpace, sharingSpace, stepShared } from './sharing.js'
 
@@ -19,13 +19,28 @@ export interface Bounds {
 /** Norms in which the way has a closed form. */
 export type HyperplaneNorm = Exclude<NormName, 'L0'>
 
-/** Bounds with the scratch space of the steps inside them. */
-export type HyperplaneSpace =
-  | { readonly norm: 'Linf' | 'L2'; readonly space: SharingSpace }
-  | { readonly norm: 'L1'; readonly space: SelectionSpace }
+type Step = (point: Float32Array, normal: Float32Array, value: number, out: Float64Array) => number
+
+/** Steps of a norm inside bounds, with their scratch space. */
+export interface HyperplaneSpace {
+  readonly step: Step
+}
+
+const steps: { readonly [N in HyperplaneNorm]: (bounds: Bounds) => Step } = {
+  Linf: bounds => shared(sharingSpace('Linf', bounds)),
+  L2: bounds => shared(sharingSpace('L2', bounds)),
+  L1: bounds => {
+    const space = selectionSpace(bounds)
+    return (...given) => stepHeaviestFirst(space, ...given)
+  },
+}
+
+function shared(space: SharingSpace): Step {
+  return (...given) => stepShared(space, ...given)
+}
 
 export function hyperplaneSpace(norm: HyperplaneNorm, bounds: Bounds): HyperplaneSpace {
-  return norm === 'L1' ? { norm, space: selectionSpace(bounds) } : { norm, space: sharingSpace(norm, bounds) }
+  return { step: steps[norm](bounds) }
 }
 
 /**
@@ -34,14 +49,6 @@ export function hyperplaneSpace(norm: HyperplaneNorm, bounds: Bounds): Hyperplan
  * @param value value of the linear function at the point
  * @returns the step's length in the norm
  */
-export function stepOntoHyperplane(
-  { norm, space }: HyperplaneSpace,
-  point: Float32Array,
-  normal: Float32Array,
-  value: number,
-  out: Float64Array,
-): number {
-  return norm === 'L1'
-    ? stepHeaviestFirst(space, point, normal, value, out)
-    : stepShared(space, point, normal, value, out)
+export function stepOntoHyperplane(space: HyperplaneSpace, ...given: Parameters<Step>): number {
+  return space.step(...given)
 }

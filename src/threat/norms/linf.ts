@@ -1,6 +1,7 @@
 /** Linf: every feature may change by at most epsilon. */
+import type { Random } from '../../random.js'
 import { ascendLinf, farthest } from '../../tensor/kernels.js'
-import { type Box, boxBounds, clampToBox, type Norm } from '../norm.js'
+import { type Box, boxBounds, clampToBox, type Norm, type Region } from '../norm.js'
 
 export const linf: Norm = {
   name: 'Linf',
@@ -36,16 +37,19 @@ export const linf: Norm = {
   },
 
   /** x + epsilon t / max|t| with t uniform in the cube: on the sphere, as AutoAttack starts. */
-  sample(random, region, out) {
-    let largest = 0
-    for (let i = 0; i < out.length; i++) {
-      out[i] = 2 * random.uniform() - 1
-      largest = Math.max(largest, Math.abs(out[i]))
-    }
-    const scale = largest > 0 ? region.epsilon / largest : 0
-    for (let i = 0; i < out.length; i++) out[i] = region.center[i] + out[i] * scale
-    clampToBox(out, region)
-  },
+  sample: (random, region, out) => sampleSphere(random, region, out),
+}
+
+/** x + epsilon scale t / max|t| with t uniform in the cube; without scales all are 1. */
+export function sampleSphere(random: Random, region: Region, out: Float32Array, scales?: Float64Array): void {
+  let largest = 0
+  for (let i = 0; i < out.length; i++) {
+    out[i] = 2 * random.uniform() - 1
+    largest = Math.max(largest, Math.abs(out[i]))
+  }
+  const factor = largest > 0 ? region.epsilon / largest : 0
+  for (let i = 0; i < out.length; i++) out[i] = region.center[i] + out[i] * factor * (scales?.[i] ?? 1)
+  clampToBox(out, region)
 }
 
 const bits = new DataView(new ArrayBuffer(4))

@@ -1,6 +1,6 @@
 /** Linf in units of the features' own: feature i may change by at most epsilon times its scale. For radii of single features. */
 import { type Box, boxBounds, clampToBox, composedAscent, type Norm } from '../norm.js'
-import { neighbour } from './linf.js'
+import { neighbour, sampleSphere } from './linf.js'
 
 /** Distances are max |a_i - b_i| / scale_i, so that epsilon bounds them whatever the scales; a feature of scale 0 stays as it is. */
 export function scaledLinf(scales: Float64Array): Norm {
@@ -44,16 +44,7 @@ export function scaledLinf(scales: Float64Array): Norm {
     ascend: composedAscent({ step, project: clampToBox }),
 
     /** As Linf does, each feature at its own scale. */
-    sample(random, region, out) {
-      let largest = 0
-      for (let i = 0; i < out.length; i++) {
-        out[i] = 2 * random.uniform() - 1
-        largest = Math.max(largest, Math.abs(out[i]))
-      }
-      const scale = largest > 0 ? region.epsilon / largest : 0
-      for (let i = 0; i < out.length; i++) out[i] = region.center[i] + out[i] * scale * scales[i]
-      clampToBox(out, region)
-    },
+    sample: (random, region, out) => sampleSphere(random, region, out, scales),
   }
 }
 
