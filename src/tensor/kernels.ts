@@ -99,6 +99,8 @@ export interface Workspace extends Disposable {
 /** Blocks given back, by their size. */
 const free = new Map<number, number[]>()
 let end = start
+/** What lies from here on lasts. */
+let top = capacity
 let inUse = 0
 
 export function workspace(): Workspace {
@@ -106,7 +108,7 @@ export function workspace(): Workspace {
   const place = (length: number): number | undefined => {
     const size = Math.ceil((4 * length) / cacheLine) * cacheLine
     const known = free.get(size)?.pop()
-    if (known === undefined && end + size > capacity) return undefined
+    if (known === undefined && end + size > top) return undefined
     const at = known ?? end
     if (known === undefined) end += size
     new Uint8Array(buffer, at, size).fill(0)
@@ -144,6 +146,14 @@ export function workspace(): Workspace {
       end = start
     },
   }
+}
+
+/** An array that lies in the memory for good, for constants that searches share; an ordinary one where they take up a sixteenth of it. */
+export function lasting(length: number): Float32Array {
+  const size = Math.ceil((4 * length) / cacheLine) * cacheLine
+  if (top - size < Math.max(end, (capacity / 16) * 15)) return new Float32Array(length)
+  top -= size
+  return new Float32Array(buffer, top, length)
 }
 
 /** Where the arrays of a call lie. */

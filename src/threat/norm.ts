@@ -1,6 +1,6 @@
 /** The geometry of a norm, as a value: attacks call these functions and never ask which norm it is. */
 import type { Random } from '../random.js'
-import { carryOn, type Workspace, workspace } from '../tensor/kernels.js'
+import { carryOn, lasting, type Workspace } from '../tensor/kernels.js'
 
 export type NormName = 'Linf' | 'L2' | 'L1' | 'L0'
 
@@ -74,9 +74,6 @@ export function boxBounds(center: Float32Array, box: Box): { low: Float32Array; 
 
 /** One array for all searches with the same bound: hundreds of copies would not stay in the processor's cache. Never written to. */
 const constants = new Map<string, Float32Array>()
-/** Where the first of them lie for good, for the kernels not to copy them. */
-const memory = workspace()
-let placed = 0
 
 function bound(length: number, value: number | Float32Array): Float32Array {
   if (typeof value !== 'number') return value
@@ -85,8 +82,7 @@ function bound(length: number, value: number | Float32Array): Float32Array {
   if (known !== undefined) return known
   // Few of them are ever in use at a time.
   if (constants.size >= 16) constants.clear()
-  const made = placed++ < 16 ? memory.floats(length) : new Float32Array(length)
-  made.fill(value)
+  const made = lasting(length).fill(value)
   constants.set(key, made)
   return made
 }
