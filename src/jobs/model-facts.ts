@@ -5,7 +5,7 @@ import { spaceOf } from '../evaluate/evaluator.js'
 import { type InspectedModel, inspectModel } from '../evaluate/facts.js'
 import { preflight, preflightSamples } from '../evaluate/preflight.js'
 import { suiteTimes } from '../evaluate/preflight-times.js'
-import type { DataSpace } from '../model/data-space.js'
+import { plainSpace } from '../model/data-space.js'
 import { loadEngine } from '../runtime/engine.js'
 import { readModelFile } from '../runtime/files.js'
 import type { EndpointRequest, FactsRequest } from './worker-protocol.js'
@@ -31,23 +31,12 @@ export async function findFacts({
     if (!check) return facts
     const ort = await loadEngine(engine === undefined ? {} : { require: engine })
     const file = await readModelFile(model, { allowHardlinks: options.allowHardlinks })
-    const times = await suiteTimes(ort, file, space ?? asItIs(facts), facts)
+    const times = await suiteTimes(ort, file, space ?? plainSpace(facts.inputShape), facts)
     if (dataset === undefined) return { ...facts, times }
     const samples = await dataset.read(0, Math.min(dataset.count, preflightSamples))
     return { ...facts, times, data: await preflight(ort, file, space!, samples) }
   } finally {
     await dataset?.close()
-  }
-}
-
-/** Samples in the model's own shape. */
-function asItIs({ inputShape }: InspectedModel): DataSpace {
-  return {
-    sampleShape: inputShape,
-    dataLayout: undefined,
-    modelLayout: undefined,
-    mean: undefined,
-    std: undefined,
   }
 }
 

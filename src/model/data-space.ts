@@ -38,6 +38,11 @@ export interface DataSpace {
   readonly bound?: BoundInputs | undefined
 }
 
+/** Samples in the model's own shape and range. */
+export function plainSpace(sampleShape: Shape): DataSpace {
+  return { sampleShape, dataLayout: undefined, modelLayout: undefined, mean: undefined, std: undefined }
+}
+
 /** The plan from data to model: per-feature constants, colours in reverse, a permutation of axes, the final shape. */
 export interface InputPlan {
   readonly sampleShape: Shape

@@ -7,7 +7,7 @@ import { type InspectedModel, inspectModel } from '../../src/evaluate/facts.js'
 import { openVerifier } from '../../src/evaluate/verify.js'
 import { labelOf } from '../../src/model/batch-model.js'
 import { type CompiledModel, compile, prepareModel, specialiseAsCan } from '../../src/model/compile.js'
-import type { DataSpace } from '../../src/model/data-space.js'
+import { plainSpace } from '../../src/model/data-space.js'
 import type { ScoreSource } from '../../src/model/score-source.js'
 import type { TypedGraph } from '../../src/onnx/graph.js'
 import { evaluate } from '../../src/onnx/reference/evaluate.js'
@@ -44,7 +44,7 @@ export async function checkExport(path: string, oracle?: string): Promise<Checke
   if (facts.blackBox !== undefined || facts.missing.size > 0) return { facts }
   const engine = await loadEngine()
   const file = await readModelFile(path)
-  const space = spaceOf(facts)
+  const space = plainSpace(facts.inputShape)
   await using model = await compile(prepareModel(file, space), engine, { batch, threads: 1, losses: ['cross-entropy'] })
   await using verifier = await openVerifier(engine, file, space, { threads: 1 })
   const x = new Float32Array(batch * model.features)
@@ -57,16 +57,6 @@ export async function checkExport(path: string, oracle?: string): Promise<Checke
     differences = await inDoublePrecision(model, graph, x)
   }
   return { facts, gradients: { differences, framework, fooled: await againstNoise(model, verifier, x) } }
-}
-
-function spaceOf({ inputShape }: InspectedModel): DataSpace {
-  return {
-    sampleShape: inputShape,
-    dataLayout: undefined,
-    modelLayout: undefined,
-    mean: undefined,
-    std: undefined,
-  }
 }
 
 /** Numbers in [0, 1) without a pattern: `sample` of the scripts. */
