@@ -17,7 +17,8 @@ import { uriOf } from './sarif.js'
 import type { Result } from './schema.js'
 import { renderTerminal } from './terminal.js'
 
-const ajv = new Ajv({ allErrors: true })
+// One pattern of the schema is none in Unicode mode.
+const ajv = new Ajv({ allErrors: true, unicodeRegExp: false })
 addFormats.default(ajv)
 const isSarif = ajv.compile(sarifSchema)
 
