@@ -108,14 +108,15 @@ export interface Preparation<Options> {
   find(samples: readonly Sample[], threat: ThreatModel, options: Options, random: Random): Preparing
 }
 
-/** A gradient query whose points belong to different samples, each with its loss. */
+/** A gradient query with a loss for each point. */
 interface MixedQuery {
   readonly ask: 'gradients'
   readonly points: readonly Float32Array[]
   readonly losses: readonly RowLoss[]
 }
 
-export type PreparingQuery = Query<'gradients'> | MixedQuery
+/** `samples`: which one each point belongs to. */
+export type PreparingQuery = (Query<'gradients'> | MixedQuery) & { readonly samples: readonly Sample[] }
 
 export type PreparingSteps<Result> = Generator<PreparingQuery, Result, Answer>
 

@@ -27,12 +27,14 @@ async function answer(
   model: BatchModel,
   onBatch: () => void,
 ): Promise<readonly Partial<GradientReply>[]> {
-  const { batch, features, classes, inputs } = model
+  const { batch, features, classes, inputs, bound } = model
   const replies: Partial<GradientReply>[] = []
   for (let at = 0; at < query.points.length; at += batch) {
     const points = query.points.slice(at, at + batch)
     points.forEach((point, row) => {
       inputs.set(point, row * features)
+      const own = query.samples[at + row].bound
+      if (own !== undefined) bound?.set(own, row * own.length)
     })
     const result: { logits: Float32Array; losses?: Float32Array; gradients?: Float32Array } =
       query.ask === 'gradients'

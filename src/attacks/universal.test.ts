@@ -1,8 +1,12 @@
 /** One perturbation for many samples: what is found, and that it is one. */
 import { expect, test } from 'vitest'
-import { compileGraph, linearGraph } from '../../test/support/models.js'
+import { compileGraph, flatSpace, linearGraph } from '../../test/support/models.js'
 import { labelOf } from '../model/batch-model.js'
+import { compile, prepareModel } from '../model/compile.js'
+import { GraphBuilder } from '../onnx/build.js'
 import { randomStream } from '../random.js'
+import { loadEngine } from '../runtime/engine.js'
+import { float32 } from '../tensor/tensor.js'
 import { norms, type ThreatModel } from '../threat/threat.js'
 import type { Attack, Sample } from './attack.js'
 import { attacks } from './index.js'
@@ -96,4 +100,24 @@ test('answers that are not finite end the preparation', async () => {
     randomStream(0, 0, ''),
   )
   await expect(prepare(steps, model)).rejects.toMatchObject({ code: 'model-failed' })
+})
+
+test.each(['uap', 'uap-sgd'])('%s meets every sample with what the other inputs get of it', async name => {
+  // Each sample looks at one feature of two, the odd ones at the second: only a change of both fools all of them.
+  const b = new GraphBuilder('two inputs')
+  const seen = b.mul(b.input('x', 'float32', [1, 2]), b.input('look', 'float32', [1, 2]))
+  b.output(b.gemm(seen, b.constant(float32([1, 0, 1, 0], [2, 2])), b.constant(float32([0, 0.5]))), 'logits')
+  const looks = [Float32Array.of(1, 0), Float32Array.of(0, 1)]
+  const bound = { parts: [{ input: 'look', shape: [2] }], example: looks[0]!, last: looks[1]! }
+  const prepared = prepareModel({ graph: b.build(), functions: [] }, { ...flatSpace(2), bound })
+  const attack: Attack = attacks.get(name)!
+  const losses = attack.losses(2)
+  await using model = await compile(prepared, await loadEngine(), { batch: 3, threads: 1, losses })
+  const looking = Array.from({ length: 8 }, (_, index) => ({
+    ...{ index, input: Float32Array.of(0.6, 0.6), bound: looks[index % 2] },
+    ...{ label: 0, shape: [2], classes: 2 },
+  }))
+  const options = attack.options.parse({ targetRate: 1 })
+  const steps = attack.preparation!.find(looking, threatOf('Linf', 0.12), options, randomStream(0, 0, ''))
+  for (const value of (await prepare(steps, model)).values) expect(value).toBeLessThan(-0.1)
 })

@@ -136,7 +136,7 @@ function* countFooled(samples: readonly Sample[], threat: ThreatModel, change: F
     threat.norm.project(point, regionOf(threat, sample.input))
     return point
   })
-  const replies = yield { ask: 'labels', points }
+  const replies = yield { ask: 'labels', points, samples }
   return replies.filter(({ label }, i) => label !== samples[i].label).length
 }
 
@@ -150,12 +150,22 @@ function* extend(
   const box = boxOf(sample, threat)
   const start = shifted(sample, change)
   clampToBox(start, box)
-  const { label, logits } = yield* askScores(start)
+  const { label, logits } = yield* asking(sample, askScores(start))
   if (label !== sample.label) return
   const targets = likeliestOthers(logits, sample.label, options.candidates - 1)
-  const { point } = yield* crossBoundary(sample, box, 'L2', targets, options, start)
+  const { point } = yield* asking(sample, crossBoundary(sample, box, 'L2', targets, options, start))
   for (let i = 0; i < change.length; i++) change[i] += point[i] - start[i]
   norm.project(change, ball)
+}
+
+/** Steps whose points all belong to one sample, as part of a preparation. */
+function* asking<Result>(sample: Sample, steps: Steps<'gradients', Result>): PreparingSteps<Result> {
+  let step = steps.next([])
+  while (!step.done) {
+    const { value: query } = step
+    step = steps.next(yield { ...query, samples: query.points.map(() => sample) })
+  }
+  return step.value
 }
 
 /** A step along the mean gradient of the samples whose loss is below the limit. */
@@ -171,7 +181,7 @@ function* climb(
     return point
   })
   const losses = samples.map(({ label }) => ({ loss: 'cross-entropy', label }) as const)
-  const replies = (yield { ask: 'gradients', points, losses }) as readonly GradientReply[]
+  const replies = (yield { ask: 'gradients', points, losses, samples }) as readonly GradientReply[]
   const sum = new Float32Array(change.length)
   for (const { loss, gradient } of replies) {
     if (loss < lossLimit) for (let i = 0; i < sum.length; i++) sum[i] += gradient[i]

@@ -42,12 +42,14 @@ export async function prepareAttack(
     )
     const [start, end] = spec.data.range
     const count = Math.min(end - start, preparation!.samples(options))
-    const { inputs, labels } = await dataset.read(start, start + count)
+    const { inputs, labels, bound } = await dataset.read(start, start + count)
     checkLabels(labels, model.classes, start)
     const features = inputs.length / count
+    const width = (bound?.length ?? 0) / count
     const samples = Array.from({ length: count }, (_, i) => ({
       index: start + i,
       input: inputs.slice(i * features, (i + 1) * features),
+      bound: bound?.slice(i * width, (i + 1) * width),
       label: labels[i],
       shape: dataset.sampleShape,
       classes: model.classes,

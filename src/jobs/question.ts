@@ -192,12 +192,6 @@ function checkSamples(planned: readonly PlannedAttack[], dataset: Dataset): void
       },
     )
   }
-  const prepared = dataset.bound && planned.find(({ name }) => attackTable.get(name)?.preparation !== undefined)
-  if (prepared !== undefined) {
-    throw new RobustlyError('config', `attack ${prepared.name} is for models with one input`, {
-      hint: 'One perturbation for many samples needs what the other inputs get to be the same: choose another attack.',
-    })
-  }
 }
 
 function measuresDistances(suite: string, planned: readonly PlannedAttack[]): boolean {

@@ -71,15 +71,17 @@ test('an image is attacked; ids, a mask and a number come from arrays', async ()
     { name: 'pgd', options: { steps: 20 } },
     { name: 'square', options: { queries: 100 } },
     { name: 'hop-skip-jump', options: { steps: 2, mostQueries: 50 } },
+    { name: 'uap-sgd', options: { samples: count } },
   ]
   const run = join(folder, 'run')
   const { result } = await evaluate({ ...options, attacks, run })
   expect(result.accuracy.standard).toMatchObject({ correct: count, count })
   expect(result.model.inputShape).toEqual([1, 4, 4])
-  const [pgd, square, hopSkipJump] = result.attacks.map(({ broken }) => broken)
+  const [pgd, square, hopSkipJump, universal] = result.attacks.map(({ broken }) => broken)
   expect(pgd).toBeGreaterThan(3)
   expect(square).toBeGreaterThan(3)
   expect(hopSkipJump).toBeGreaterThan(6)
+  expect(universal).toBeGreaterThan(2)
   const proofs = recordsOf(run).flatMap(({ adversarial }) => adversarial ?? [])
   expect(proofs.length).toBeGreaterThanOrEqual(pgd!)
   for (const proof of proofs) expect(Buffer.from(proof, 'base64')).toHaveLength(16 * 4)
