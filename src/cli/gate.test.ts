@@ -59,6 +59,8 @@ describe('gate', () => {
     const { requirements } = resultSchema.parse(JSON.parse(readFileSync(at('g.json'), 'utf8')))
     expect(requirements).toMatchObject([{ requirement: 'robust >= 0.9', status: 'not-met', count: 100 }])
     expect(await inProcess(words)).toMatchObject({ stderr: '' })
+    await inProcess(['gate', join(run, 'result.json'), ...required('robust >= 0.9'), '-o', at('g.html')])
+    expect(readFileSync(at('g.html'), 'utf8')).toContain('"requirement":"robust >= 0.9"')
   })
 
   test('a drop against a baseline: by pairs from run folders, by two rates from a bare result', async () => {

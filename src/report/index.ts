@@ -21,8 +21,7 @@ export const reportFormats: readonly ReportFormat[] = [
   {
     ending: '.json',
     description: 'everything, versioned',
-    render: (result, _, requirements = []) =>
-      `${JSON.stringify(requirements.length === 0 ? result : { ...result, requirements }, null, 2)}\n`,
+    render: (result, _, outcomes) => `${JSON.stringify(held(result, outcomes), null, 2)}\n`,
   },
   {
     ending: '.csv',
@@ -36,6 +35,12 @@ export const reportFormats: readonly ReportFormat[] = [
     ending: '.html',
     description: 'a page for people: figures, adversarial examples, provenance',
     wantsRun: true,
-    render: (result, run) => renderHtml([run ?? withoutRecords(result)]),
+    render: (result, run = withoutRecords(result), outcomes) =>
+      renderHtml([{ ...run, document: { ...run.document, result: held(run.document.result, outcomes) } }]),
   },
 ]
+
+/** The result with what it was held to, where it was held to anything. */
+function held(result: Result, outcomes: readonly Outcome[] = []): Result {
+  return outcomes.length === 0 ? result : { ...result, requirements: [...outcomes] }
+}

@@ -8,12 +8,14 @@ import { diagnostics } from './diagnostics.js'
 import { distributions } from './distributions.js'
 import { gallery } from './gallery.js'
 import { provenance } from './provenance.js'
+import { requirements } from './requirements.js'
 import type { Section } from './section.js'
 import { service } from './service.js'
 import { threat } from './threat.js'
 import { warnings } from './warnings.js'
 
 export const sections: readonly Section[] = [
+  requirements,
   warnings,
   comparison,
   cascade,

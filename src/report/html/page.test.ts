@@ -8,6 +8,9 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { chromiumPath, openBrowser, watch } from '../../../test/support/browser.js'
 import { temporaryFolder } from '../../../test/support/digits.js'
 import { madeUpRun } from '../../../test/support/report-run.js'
+import { decide } from '../gate/decide.js'
+import { parseRequirement } from '../gate/requirement.js'
+import { measuredText, outcomeText } from '../gate/words.js'
 import type { RunData } from './document.js'
 import { renderHtml } from './render.js'
 
@@ -81,6 +84,26 @@ describe.skipIf(chromiumPath === undefined)('the page', () => {
       .evaluateAll(rows => rows.map(row => [...row.children].slice(4, 8).map(cell => Number(cell.textContent))))
     expect(counts).toHaveLength(2)
     for (const row of counts) expect(row.reduce((a, b) => a + b)).toBe(150)
+  })
+
+  test('what was required is said as the gate says it, and drawn', async () => {
+    const run = madeUpRun({ count: 200 })
+    const { result } = run.document
+    const { value } = result.accuracy.robust
+    const texts = [`robust >= ${value - 0.2}`, `robust >= ${value - 0.01}`, 'standard >= 0.999', 'unknown <= 0']
+    const outcomes = texts.map(text => decide(parseRequirement(text), result, 'interval'))
+    const foreign = { ...outcomes[3]!, requirement: 'drop <= 0 vs <img src=x onerror=alert(1)>' }
+    const requirements = [...outcomes, foreign]
+    const page = await open([{ ...run, document: { ...run.document, result: { ...result, requirements } } }])
+    expect(await sectionsOf(page)).toContain('requirements')
+    const items = await page.locator('#requirements .outcomes li').allTextContents()
+    expect(items).toEqual(requirements.map((each, at) => `${'✓?✗✓✓'[at]}${outcomeText(each)}`))
+    const chart = page.locator('#requirements figure.chart svg')
+    const label = await chart.getAttribute('aria-label')
+    for (const each of outcomes.slice(0, 3)) expect(label).toContain(`${each.requirement}: ${measuredText(each)}`)
+    expect(label).not.toContain('unknown')
+    expect(await chart.locator('circle').count()).toBe(3)
+    expect(await seriousFindings(page)).toEqual([])
   })
 
   test('hostile names stay text', async () => {
