@@ -3,6 +3,7 @@ import { RobustlyError } from '../errors.js'
 import type { DataSpace } from '../model/data-space.js'
 import { at } from '../model/endpoint/path.js'
 import { datatypes, type Endpoint, inputInfo, type Mapping } from '../model/endpoint/schema.js'
+import { placeholdersIn } from '../model/endpoint/template.js'
 import { parsed } from '../model/endpoint/wire.js'
 import { modelInputs } from '../model/inputs.js'
 import { printable } from '../printable.js'
@@ -19,7 +20,7 @@ export type StatedEndpoint = WithoutClasses & { readonly classes: number | undef
 
 export function statedBy(url: string, mapping: Extract<Mapping, { protocol: 'json' }>): StatedEndpoint {
   const { protocol, method, request, samples, response, kind, classNames } = mapping
-  const single = JSON.stringify(request).includes('"$sample"')
+  const single = placeholdersIn(request).some(each => each.of === 'sample')
   return {
     ...{ protocol, url, method, request, samples, response, kind, classNames },
     classes: mapping.classes ?? classNames?.length,

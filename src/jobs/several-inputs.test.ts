@@ -45,6 +45,12 @@ async function labelsBy(path: string, batches: readonly Readonly<Record<string, 
   return labels
 }
 
+function written(folder: string, value: object): string {
+  const file = join(folder, 'endpoint.json')
+  writeFileSync(file, JSON.stringify(value))
+  return file
+}
+
 const recordsOf = (folder: string) => [...linesOf(join(folder, 'records.jsonl'))].map(({ text }) => parseRecord(text)!)
 
 test('an image is attacked; ids, a mask and a number come from arrays', async () => {
@@ -129,6 +135,48 @@ test('an endpoint with several inputs gives the records of the file', async () =
   expect(again).toMatchObject({ refuted: 0, confirmedAdversarial: result.attacks[0]!.broken })
   await expect(inspectService(service, { data: path })).rejects.toMatchObject({
     message: expect.stringContaining('the model has 4 inputs ("image" FP32 [?, 1, 4, 4], "ids" INT64 [?, 2]'),
+    hint: expect.stringContaining('bind=ids=NAME'),
+  })
+})
+
+test('a plain JSON endpoint gets what its request names, and gives the records of the file', async () => {
+  const { uniform, some } = drawn('plain endpoint')
+  const folder = temporaryFolder()
+  const model = join(folder, 'several.onnx')
+  writeFileSync(model, encodeModel(withOpenBatch(severalInputs())))
+  const arrays = {
+    image: float32(uniform(count * 16), [count, 1, 4, 4]),
+    ids: int64(some(count * 2, 6), [count, 2]),
+    context: float32(uniform(count), [count]),
+  }
+  const ones = [...new Uint8Array(count * 4).fill(1)]
+  const labels = await labelsBy(model, [{ ...arrays, mask: bool(ones, [count, 4]) }])
+  const { image, ...others } = arrays
+  const path = join(folder, 'data.npz')
+  await writeNpz(path, { x: image, y: int64(labels), ...others, mask: int64(ones, [count, 4]) })
+  const data = `${path}:bind=context,bind=mask,bind=ids`
+  const options = { data, epsilon: '0.6', attacks: [{ name: 'square', options: { queries: 60 } }] } as const
+  const { result } = await evaluate({ ...options, model, run: join(folder, 'file'), processes: 1 })
+  expect(result.attacks[0]!.broken).toBeGreaterThan(3)
+  const { plain } = await serveModel(model)
+  const inputs = { mask: '$samples.mask', ids: '$samples.ids' }
+  const described = (request: object) =>
+    openService({
+      address: plain,
+      file: written(folder, { protocol: 'json', request, response: 'predictions[*].scores', kind: 'scores' }),
+      variables: {},
+      limits: { allowPrivate: true },
+    })
+  const service = described({ instances: '$samples', context: '$samples.context', ...inputs })
+  await evaluate({ ...options, model: service.url, service, run: join(folder, 'http') })
+  expect(recordsOf(join(folder, 'http'))).toEqual(recordsOf(join(folder, 'file')))
+  // A binding that the request does not name, and a name that nothing is bound to.
+  await expect(inspectService(described({ instances: '$samples', ...inputs }), { data })).rejects.toMatchObject({
+    message:
+      'the data bind the input "context", the model has "$samples" FP32 [unknown], "mask" FP32 [unknown], "ids" FP32 [unknown]',
+  })
+  await expect(inspectService(service, { data: `${path}:bind=context,bind=mask` })).rejects.toMatchObject({
+    message: expect.stringContaining('one is attacked, the data must say what the others get'),
     hint: expect.stringContaining('bind=ids=NAME'),
   })
 })

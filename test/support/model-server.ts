@@ -22,7 +22,7 @@ export interface ModelServer {
   readonly origin: string
   /** `http://127.0.0.1:PORT/v2/models/digits` */
   readonly url: string
-  /** `http://127.0.0.1:PORT/predict`: {"instances": [sample]} gives {"predictions": [{"scores": [], "label": 0}]}. */
+  /** `http://127.0.0.1:PORT/predict`: {"instances": [sample], "NAME": [value]} gives {"predictions": [{"scores": [], "label": 0}]}. */
   readonly plain: string
   /** Rows of each request for inference, in order. */
   readonly rows: number[]
@@ -54,7 +54,7 @@ export async function serveModel(
     if (await state.fault({ number, request, response, body })) return
     const question = JSON.parse(body) as Question
     const isPlain = pathname === '/predict'
-    const sent = isPlain ? [{ name: '', data: question.instances! }] : question.inputs!
+    const sent = isPlain ? plainInputs(question) : question.inputs!
     // What is said of a single input may be laid over.
     const nameOf = (name: string) => (sent.length === 1 ? session.inputs[0]!.name : name)
     const data = new Map(sent.map(({ name, data }) => [nameOf(name), data.flat(4) as number[]]))
@@ -67,6 +67,11 @@ export async function serveModel(
       const output = { name: session.outputs[0]!.name, datatype: 'FP32', shape, data: scores.flatMap(row => [...row]) }
       respond(response, { model_name: 'digits', model_version: '1', outputs: [output] })
     }
+  }
+  /** What stands beside the instances is of the inputs of that name. */
+  function plainInputs({ instances, ...others }: Question) {
+    const named = Object.entries(others).map(([name, data]) => ({ name, data: data as readonly unknown[] }))
+    return [{ name: session.inputs[0]!.name, data: instances! }, ...named]
   }
   function description() {
     const tensor = ({ name, dtype, shape }: Session['inputs'][number]) => ({

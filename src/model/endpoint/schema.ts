@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import type { ValueInfo } from '../../onnx/graph.js'
 import { parsePath } from './path.js'
+import { placeholdersIn } from './template.js'
 
 /** Limits of asking: one table for the file and for the command line. Nothing of it changes a result. */
 export const endpointLimits = {
@@ -90,7 +91,9 @@ const jsonMapping = z.strictObject({
   request: z
     .json()
     .refine(holdsSamples, 'nowhere holds "$samples" (all samples of a request) or "$sample" (one) as a value')
-    .describe('body of a request: "$samples" or "$sample", "$shape" and "$count" as values stand for what is sent'),
+    .describe(
+      'body of a request: "$samples" or "$sample", "$shape" and "$count" as values stand for what is sent, "$samples.NAME" for what the data bind to another input',
+    ),
   samples: z
     .enum(['nested', 'flat', 'base64'])
     .default('nested')
@@ -177,8 +180,6 @@ export const settledSchema = z.discriminatedUnion('protocol', [
 ])
 export type Endpoint = z.infer<typeof settledSchema>
 
-function holdsSamples(value: unknown, depth = 0): boolean {
-  if (value === '$samples' || value === '$sample') return true
-  if (value === null || typeof value !== 'object' || depth > 32) return false
-  return Object.values(value).some(inner => holdsSamples(inner, depth + 1))
+function holdsSamples(request: unknown): boolean {
+  return placeholdersIn(request).some(each => each.input === undefined && /^samples?$/.test(each.of))
 }

@@ -7,6 +7,7 @@ import { applyInputPlan, type DataSpace, type InputPlan, planInput } from '../da
 import { type BoundInput, modelInputs } from '../inputs.js'
 import type { ScoreSource } from '../score-source.js'
 import { type Endpoint, inputInfo } from './schema.js'
+import { placeholdersIn } from './template.js'
 import { type Wire, wireOf } from './wire.js'
 
 /** Asks for nothing. Throws what does not fit between data and input. */
@@ -97,8 +98,8 @@ export interface EndpointInputs {
 
 /** Throws what does not fit between data and inputs. */
 export function endpointInputs(endpoint: Inputs, space: DataSpace): EndpointInputs {
-  const name = endpoint.protocol === 'v2' ? endpoint.input.name : 'input'
-  const others = (endpoint.protocol === 'v2' ? endpoint.others : undefined) ?? []
+  const name = endpoint.protocol === 'v2' ? endpoint.input.name : '$samples'
+  const others = (endpoint.protocol === 'v2' ? endpoint.others : placedInputs(endpoint)) ?? []
   const infos = others.map(each => inputInfo(each.name, each.datatype, each.shape))
   const attacked = inputInfo(name, 'FP32', endpoint.inputShape ?? undefined)
   const { bound } = modelInputs({ inputs: [attacked, ...infos] }, space)
@@ -112,7 +113,13 @@ export function endpointInputs(endpoint: Inputs, space: DataSpace): EndpointInpu
 
 type Inputs =
   | Pick<Extract<Endpoint, { protocol: 'v2' }>, 'protocol' | 'inputShape' | 'input' | 'others'>
-  | Pick<Extract<Endpoint, { protocol: 'json' }>, 'protocol' | 'inputShape'>
+  | Pick<Extract<Endpoint, { protocol: 'json' }>, 'protocol' | 'inputShape' | 'request'>
+
+/** The inputs that the body of a request names: they take values as the data have them, in any shape. */
+function placedInputs({ request }: Pick<Extract<Endpoint, { protocol: 'json' }>, 'request'>) {
+  const names = new Set(placeholdersIn(request).flatMap(({ input }) => input ?? []))
+  return Array.from(names, name => ({ name, datatype: 'FP32', shape: undefined }))
+}
 
 /**
  * A single row of a batch goes as two: engines may take another path for one row, with other last bits, and the answer to a

@@ -130,6 +130,35 @@ describe('plain JSON', () => {
     const { image } = sent({ samples: 'base64', request: { image: '$sample' } }, 1) as { image: string }
     expect(new Float32Array(Uint8Array.from(Buffer.from(image, 'base64')).buffer)).toEqual(rows.subarray(0, 4))
   })
+  test('what other inputs get stands where the template names them', () => {
+    const request = {
+      inputs: { image: '$samples', 'odd "ids"': '$samples.odd "ids"', at: '$samples.at' },
+      shapes: ['$shape', '$shape.odd "ids"'],
+    }
+    const others = [
+      { name: 'at', datatype: 'FP32', shape: [], values: Float32Array.of(0.5, 7) },
+      { name: 'odd "ids"', datatype: 'FP32', shape: [1, 2], values: Float32Array.of(1, 2, 3, 4) },
+    ]
+    const said = (more: object, count: number) =>
+      JSON.parse(wireOf(json({ request, ...more })).encode(rows.subarray(0, 4 * count), count, [4], others)) as unknown
+    expect(said({}, 2)).toEqual({
+      inputs: {
+        image: [
+          [1, 2, 3, 4],
+          [5, 6, 7, 8],
+        ],
+        'odd "ids"': [[[1, 2]], [[3, 4]]],
+        at: [0.5, 7],
+      },
+      shapes: [
+        [2, 4],
+        [2, 1, 2],
+      ],
+    })
+    expect(said({ request: [{ x: '$sample', ids: '$sample.odd "ids"' }], samples: 'flat' }, 2)).toEqual([
+      { x: [1, 2, 3, 4], ids: [1, 2] },
+    ])
+  })
   test('only whole values of the template are replaced', () => {
     const request = { $count: '$count', text: 'a "$samples" b', shape: '$shape', data: ['$samples'] }
     expect(sent({ request, samples: 'flat' }, 1)).toEqual({
@@ -208,6 +237,7 @@ describe('endpoint files', () => {
   test.each([
     [{ ...file, retires: 3 }, /retires/],
     [{ ...file, request: { x: 'samples' } }, /\$samples/],
+    [{ ...file, request: { x: '$samples.x', n: '$count' } }, /\$samples/],
     [{ ...file, response: 'a..b' }, /is not a path/],
     [{ ...file, protocol: 'v3' }, /protocol|discriminator/i],
     [{ ...file, classNames: ['a', 'a'] }, /twice/],

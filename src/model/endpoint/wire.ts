@@ -7,6 +7,7 @@ import { printable } from '../../printable.js'
 import { at, parsePath } from './path.js'
 import { type Expected, rowsOf } from './rows.js'
 import type { Datatype, Endpoint } from './schema.js'
+import { filled, type Placeholder } from './template.js'
 
 export interface Wire {
   readonly method: string
@@ -63,23 +64,16 @@ function v2Wire({ url, input, output }: Extract<Endpoint, { protocol: 'v2' }>): 
 }
 
 function jsonWire({ url, method, request, samples, response }: Extract<Endpoint, { protocol: 'json' }>): Wire {
-  const template = JSON.stringify(request)
   const path = parsePath(response)
   return {
     method,
     url,
-    encode(rows, count, shape) {
-      const size = rows.length / count
-      const sample = (row: number) => sampleTexts[samples](rows.subarray(row * size, (row + 1) * size), shape)
-      const all = () => `[${Array.from({ length: count }, (_, row) => sample(row)).join(',')}]`
-      const texts: Readonly<Record<string, () => string>> = {
-        samples: all,
-        sample: () => sample(0),
-        shape: () => JSON.stringify([count, ...shape]),
-        count: () => String(count),
-      }
-      // A placeholder is a whole string of the template: quotes inside of strings are written with a backslash.
-      return template.replace(/"\$(samples|sample|shape|count)"(?!:)/g, (_, name: string) => texts[name]!())
+    encode(rows, count, shape, others = []) {
+      return filled(request, ({ of, input }) => {
+        const { values, shape: own } =
+          input === undefined ? { values: rows, shape } : others.find(({ name }) => name === input)!
+        return valueTexts[of](values, own, count, sampleTexts[samples])
+      })
     },
     decode(text, expected) {
       const value = parsed(text)
@@ -91,7 +85,23 @@ function jsonWire({ url, method, request, samples, response }: Extract<Endpoint,
   }
 }
 
-const sampleTexts: Readonly<Record<string, (sample: Float32Array, shape: readonly number[]) => string>> = {
+type SampleText = (sample: Float32Array, shape: readonly number[]) => string
+
+/** What stands for the values of so many rows of one input. */
+const valueTexts: Readonly<
+  Record<Placeholder['of'], (values: Float32Array, shape: readonly number[], count: number, text: SampleText) => string>
+> = {
+  samples(values, shape, count, text) {
+    const size = values.length / count
+    const each = Array.from({ length: count }, (_, row) => text(values.subarray(row * size, (row + 1) * size), shape))
+    return `[${each.join(',')}]`
+  },
+  sample: (values, shape, count, text) => text(values.subarray(0, values.length / count), shape),
+  shape: (_, shape, count) => JSON.stringify([count, ...shape]),
+  count: (_, __, count) => String(count),
+}
+
+const sampleTexts: Readonly<Record<string, SampleText>> = {
   nested: nestedText,
   flat: sample => numbers(sample, 'FP32'),
   base64: sample => `"${base64(sample)}"`,
@@ -110,7 +120,8 @@ function constants({ datatype, values }: SentInput): string {
 }
 
 function nestedText(values: Float32Array, [size, ...inner]: readonly number[]): string {
-  if (size === undefined || inner.length === 0) return numbers(values, 'FP32')
+  if (size === undefined) return JSON.stringify(values[0])
+  if (inner.length === 0) return numbers(values, 'FP32')
   const step = values.length / size
   const parts = Array.from({ length: size }, (_, i) => nestedText(values.subarray(i * step, (i + 1) * step), inner))
   return `[${parts.join(',')}]`
