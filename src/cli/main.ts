@@ -1,5 +1,7 @@
 #!/usr/bin/env node
 /** The entry of the command line. */
+import { exitCodes } from '../errors.js'
+import { printable } from '../printable.js'
 import { type Environment, Interrupted } from './environment.js'
 import { runProgram } from './program.js'
 
@@ -11,12 +13,13 @@ for (const name of ['SIGINT', 'SIGTERM'] as const) {
     controller.abort(reason)
   })
 }
-// A reader that went away (`| head`) is no error: the work goes on, its words are dropped.
-for (const stream of [process.stdout, process.stderr]) {
-  stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error
-  })
-}
+// A reader that went away (`| head`) is no error: the work goes on, its words are dropped. Results that a full disk does not take are lost.
+process.stderr.on('error', () => undefined)
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') return
+  process.stderr.write(`error: the results cannot be written: ${printable(error.message)}\n`)
+  process.exit(exitCodes['output-unwritable'])
+})
 const environment: Environment = {
   get stdin() {
     return process.stdin

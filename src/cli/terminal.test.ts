@@ -1,5 +1,6 @@
 /** The program on real terminals, wide, narrow and dumb, and on pipes that close: real processes, `script` for the terminal. */
 import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { mnist } from '../../test/support/assets.js'
@@ -106,4 +107,16 @@ describe('on a pipe', () => {
       expect({ closed, status, stderr }).toEqual({ closed, status: 0, stderr: '' })
     }
   })
+
+  test.skipIf(!existsSync('/dev/full'))(
+    'results that a full disk does not take are an error, no trace of calls',
+    () => {
+      const call = `'${process.execPath}' '${mainScript}' inspect mnist-mlp.onnx >/dev/full`
+      const { status, stderr } = spawnSync('bash', ['-c', call], { cwd: folder, encoding: 'utf8' })
+      expect({ status, stderr }).toEqual({
+        status: 4,
+        stderr: expect.stringMatching(/^error: the results cannot be written: ENOSPC[^\n]*\n$/),
+      })
+    },
+  )
 })

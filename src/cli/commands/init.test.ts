@@ -46,7 +46,10 @@ test('a workflow that is YAML, and evaluates', async () => {
   const folder = temporaryFolder()
   expect(await init(folder, ...said, '--workflow')).toMatchObject({ code: 0 })
   const { jobs } = parse(readFileSync(join(folder, '.github', 'workflows', 'robustly.yml'), 'utf8'))
-  expect(jobs.robustly.steps[2].run).toMatch(/robustly evaluate/)
+  const [, , { run }, upload] = jobs.robustly.steps
+  expect(run).toMatch(/robustly evaluate/)
+  // What is written is what is kept.
+  expect(upload.with.path.trim().split('\n')).toEqual([...run.matchAll(/-o (\S+)/g)].map(([, path]) => path))
   expect(await init(folder, ...said, '--workflow')).toMatchObject({ code: 2 })
 })
 

@@ -81,7 +81,9 @@ jobs:
         if: always()
         with:
           name: robustly
-          path: robustly.*ml
+          path: |
+            robustly.json
+            robustly.html
 `
 
 async function initCommand(options: Options, environment: Environment): Promise<number> {
