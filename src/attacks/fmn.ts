@@ -4,7 +4,7 @@
  *
  * Differences from the reference implementation (adversarial-library): the projection is exact on ball and box together instead of
  * one after the other; the first radii lie a share of gamma beyond the linearised boundary, for a point on it may never be
- * misclassified; no starting points; a final refinement.
+ * misclassified; Linf follows the signs of the gradient; no starting points; a final refinement.
  */
 import { z } from 'zod'
 import type { NormName } from '../threat/norm.js'
@@ -43,6 +43,7 @@ export const fmn = defineAttack({
       const moved = norm.distance(point, input)
       const state = { radius, misclassified, gamma, nearest: nearest.distance, loss, gradient, moved }
       radius = Math.min(worst, nextRadius(state))
+      if (bySigns.has(norm.name)) for (let i = 0; i < gradient.length; i++) gradient[i] = Math.sign(gradient[i])
       const scale = cosine(share, options.stepSize, options.stepSize / 100) / Math.max(lengths.L2(gradient), 1e-12)
       for (let i = 0; i < point.length; i++) point[i] += scale * gradient[i]
       if (onSphere.has(norm.name)) stretch(point, input, radius)
@@ -52,6 +53,12 @@ export const fmn = defineAttack({
     return nearest.point
   },
 })
+
+/**
+ * Where features have unequal slopes, steps along the gradient bring the steepest of them to the edge of the Linf ball at once, and then
+ * spend their length on these, while the others hardly move. Steps of the same length along its signs move all features alike.
+ */
+const bySigns: ReadonlySet<NormName> = new Set(['Linf'])
 
 /** In L2 the reference puts every point on the sphere, also those inside: the radius, not the step, says how far to look. */
 const onSphere: ReadonlySet<NormName> = new Set(['L2'])

@@ -1,15 +1,15 @@
 /** Minimum-distance attacks against linear models, whose nearest adversarial example in the box is known exactly. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { compileGraph, linearGraph } from '../../test/support/models.js'
+import { median, proposals } from '../../test/support/proposals.js'
 import { shortest } from '../../test/support/shortest.js'
 import { labelOf, marginOf } from '../model/batch-model.js'
 import type { CompiledModel } from '../model/compile.js'
 import { randomStream } from '../random.js'
 import type { NormName } from '../threat/norm.js'
 import { norms } from '../threat/threat.js'
-import type { Attack, Sample } from './attack.js'
+import type { Sample } from './attack.js'
 import { attacks } from './index.js'
-import { schedule } from './scheduler.js'
 
 const features = 60
 const count = 15
@@ -108,33 +108,6 @@ function optimum(norm: NormName, { logits, classes }: Problem, { input, label }:
   )
 }
 
-/** What the attack proposes for each sample when nothing stops it. */
-async function proposals(
-  { model, samples }: Problem,
-  attack: Attack,
-  norm: NormName,
-  options: unknown,
-): Promise<(Float32Array | undefined)[]> {
-  const queue = samples.map(sample => ({ sample, attack, options }))
-  const found: (Float32Array | undefined)[] = []
-  await schedule({
-    model,
-    threat: { norm: norms[norm], epsilon: 1, epsilonText: '1', box: { low: 0, high: 1 } },
-    seed: 0,
-    stop: 'never',
-    take: () => queue.shift(),
-    more: async () => false,
-    judge: async () => false,
-    decided(search, outcome) {
-      found[search.sample.index] = outcome.point?.slice()
-      return undefined
-    },
-  })
-  return found
-}
-
-const median = (values: readonly number[]) => values.toSorted((a, b) => a - b)[values.length >> 1]
-
 describe('minimum-distance attacks on linear models', () => {
   const cases = rows.flatMap(({ attack, tolerance, ...rest }) =>
     (Object.entries(tolerance) as [NormName, number][]).map(([norm, slack]) => [attack, norm, slack, rest] as const),
@@ -145,7 +118,7 @@ describe('minimum-distance attacks on linear models', () => {
     async (name, norm, slack, { options = {}, classes = 5 }) => {
       const attack = attacks.get(name)!
       const problem = problems.get(classes)!
-      const found = await proposals(problem, attack, norm, attack.options.parse(options))
+      const found = await proposals(problem.model, problem.samples, attack, norm, attack.options.parse(options))
       const ratios = found.map((point, index) => {
         const sample = problem.samples[index]
         expect(point, `sample ${index}`).toBeDefined()
