@@ -25,7 +25,7 @@ export function PicturesView({ run, example, large = false }: ViewProps) {
       {change !== null && (
         <Picture
           image={change}
-          title={`change, full colour ±${significant(largest)}`}
+          title={`change ±${significant(largest)}`}
           text={`${name}, change, amplified so that full colour is plus or minus ${significant(largest)}`}
         />
       )}

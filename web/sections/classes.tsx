@@ -38,13 +38,13 @@ function Classes({ run, compact }: { readonly run: Run; readonly compact: boolea
       order: row => row.standing / row.count,
     },
     {
-      title: 'Most often taken for',
+      title: 'Most\u00a0often taken\u00a0for',
       cell: ({ mistakenFor }) =>
         mistakenFor === null ? '–' : `${run.className(mistakenFor.label)} (${grouped(mistakenFor.count)})`,
     },
   ]
   const interval: DataColumn<ClassCounts> = {
-    title: '95 % interval',
+    title: '95\u00a0% interval',
     cell: row => intervalText(rate(row.standing, row.count).interval),
     numeric: true,
   }

@@ -131,12 +131,12 @@ function Paired({ runs: [first, ...others] }: { readonly runs: readonly Run[] })
           { title: 'Accuracy', cell: row => row.kind },
           { title: 'Difference', cell: row => `${points(row.difference)} points`, numeric: true },
           {
-            title: '95 % interval',
+            title: '95\u00a0% interval',
             cell: row => `${points(row.interval[0])} to ${points(row.interval[1])}`,
             numeric: true,
           },
           { title: `Only ${first!.name}`, cell: row => grouped(row.onlyFirst), numeric: true },
-          { title: 'Only this run', cell: row => grouped(row.onlySecond), numeric: true },
+          { title: 'Only this\u00a0run', cell: row => grouped(row.onlySecond), numeric: true },
           { title: 'Both', cell: row => grouped(row.both), numeric: true },
           { title: 'Neither', cell: row => grouped(row.neither), numeric: true },
           {
