@@ -1,5 +1,6 @@
 /** Suites: which attacks run, in which order, with which options. A suite is data. */
 
+import { z } from 'zod'
 import { attacks } from '../attacks/index.js'
 import { RobustlyError } from '../errors.js'
 import type { NormName } from '../threat/norm.js'
@@ -116,8 +117,11 @@ export function planAttacks(wanted: readonly PlannedAttack[], norm: NormName): P
     }
     const checked = attack.options.safeParse(options ?? {})
     if (!checked.success) {
-      const issues = checked.error.issues.map(issue => `${issue.path.join('.') || 'options'}: ${issue.message}`)
-      throw new RobustlyError('config', `options of attack ${name}: ${issues.join('; ')}`)
+      const issues = checked.error.issues.map(({ path, message }) => [...path.map(String), message].join(': '))
+      const { properties = {} } = z.toJSONSchema(attack.options, { io: 'input', unrepresentable: 'any' })
+      throw new RobustlyError('config', `options of attack ${name}: ${issues.join('; ')}`, {
+        hint: `There are: ${Object.keys(properties).join(', ') || 'none'}.`,
+      })
     }
     return { name, options: checked.data }
   })
