@@ -52,28 +52,25 @@ function Outcomes({ outcomes }: { readonly outcomes: readonly Outcome[] }) {
 
 /** Where the interval of each share lies, and where the threshold. */
 function Shares({ shares }: { readonly shares: readonly Outcome[] }) {
-  const draw = useMemo(
-    () =>
-      (width: number): Plot.PlotOptions => {
-        const names = shares.map(({ requirement }) => requirement)
-        const points = shares.map(({ requirement, interval, measured, threshold, status }) => {
-          const [low, high] = interval ?? [measured, measured]
-          return { requirement, low, high, measured, threshold, color: marks[status].color }
-        })
-        return {
-          height: 60 + 40 * shares.length,
-          marginLeft: Math.min(width * 0.4, 30 + 7 * Math.max(...names.map(name => name.length))),
-          x: { label: 'share of samples →', domain: [0, 1], grid: true, tickFormat: perCent, ticks: 5 },
-          y: { label: null, domain: names },
-          marks: [
-            Plot.ruleY(points, { y: 'requirement', x1: 'low', x2: 'high', stroke: 'color', strokeWidth: 4 }),
-            Plot.dot(points, { y: 'requirement', x: 'measured', fill: 'color', r: 5 }),
-            Plot.tickX(points, { y: 'requirement', x: 'threshold', stroke: 'var(--ink)', strokeWidth: 2 }),
-          ],
-        }
-      },
-    [shares],
-  )
+  const draw = useMemo(() => {
+    const points = shares.map(({ requirement, interval, measured, threshold, status }, row) => {
+      const [low, high] = interval ?? [measured, measured]
+      return { row, requirement, low, high, measured, threshold, color: marks[status].color }
+    })
+    return (): Plot.PlotOptions => ({
+      height: 60 + 52 * shares.length,
+      marginLeft: 12,
+      x: { label: 'share of samples →', domain: [0, 1], grid: true, tickFormat: perCent, ticks: 5 },
+      y: { axis: null, type: 'band', domain: points.map(({ row }) => row) },
+      marks: [
+        // Above its line, for beside it a phone has no room.
+        Plot.text(points, { y: 'row', x: 0, text: 'requirement', textAnchor: 'start', dy: -16 }),
+        Plot.ruleY(points, { y: 'row', x1: 'low', x2: 'high', stroke: 'color', strokeWidth: 4 }),
+        Plot.dot(points, { y: 'row', x: 'measured', fill: 'color', r: 5 }),
+        Plot.tickX(points, { y: 'row', x: 'threshold', stroke: 'var(--ink)', strokeWidth: 2, inset: 10 }),
+      ],
+    })
+  }, [shares])
   return (
     <Figure
       title="Measured shares with their 95 % intervals, and what was required"
