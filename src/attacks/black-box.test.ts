@@ -9,7 +9,7 @@ import { contains, norms, regionOf, type ThreatModel } from '../threat/threat.js
 import type { Answer, Attack, Proposal, Sample } from './attack.js'
 import { lowFrequencies } from './dct.js'
 import { split } from './geoda.js'
-import { copyWindow, drawWindow, imageLayout } from './image.js'
+import { copyWindow, imageLayout, placed, sidesOf } from './image.js'
 import { attacks } from './index.js'
 import { shareAt } from './square.js'
 
@@ -209,13 +209,13 @@ describe('images', () => {
     const random = randomStream(1, 0, 'windows')
     const tops = new Set<number>()
     for (let k = 0; k < 300; k++) {
-      const { top, left, height, width } = drawWindow(image, 0.15, 1, false, random)
+      const [{ top, left, height, width }] = placed(image, sidesOf(image, 0.15, 1, false), random)
       expect([height, width]).toEqual([3, 3])
       expect(left + width).toBeLessThanOrEqual(10)
       tops.add(top)
     }
     expect([...tops].sort()).toEqual([0, 1, 2, 3])
-    expect(drawWindow(imageLayout([12]), 0.5, 1, false, random)).toMatchObject({ height: 1, width: 6 })
+    expect(sidesOf(imageLayout([12]), 0.5, 1, false)).toEqual({ depth: 1, height: 1, width: 6 })
   })
 
   it.each([[[3, 6, 5]], [[6, 5, 3]], [[3, 2, 3, 5]]])('of shape %j are copied window by window', shape => {

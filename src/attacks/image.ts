@@ -4,6 +4,9 @@ import type { Shape } from '../tensor/tensor.js'
 
 export interface ImageLayout {
   readonly channels: number
+  /** Slices of a volume, whose rows stand one below the other; 1 in images. */
+  readonly slices: number
+  /** Rows of all slices. */
   readonly height: number
   readonly width: number
   /** Feature of channel c at row i and column j: c * channelStride + i * rowStride + j * columnStride. */
@@ -23,24 +26,24 @@ export interface Window {
 /**
  * Three dimensions are [C, H, W], or [H, W, C] when only the last one can be channels (1, 3 or 4): the rule by which data sets are
  * read. Two dimensions are [H, W], also channels and time of a signal: windows are segments of it. Four are volumes [C, D, H, W], whose
- * slices stand one below the other. All else is one row of pixels.
+ * slices stand one below the other: cubes of them are windows in several slices. All else is one row of pixels.
  */
 export function imageLayout(shape: Shape): ImageLayout {
   const could = (size: number) => size === 1 || size === 3 || size === 4
   if (shape.length === 3) {
     const [a, b, c] = shape
     if (could(c) && !could(a)) {
-      return { channels: c, height: a, width: b, channelStride: 1, rowStride: b * c, columnStride: c }
+      return { channels: c, slices: 1, height: a, width: b, channelStride: 1, rowStride: b * c, columnStride: c }
     }
-    return { channels: a, height: b, width: c, channelStride: b * c, rowStride: c, columnStride: 1 }
+    return { channels: a, slices: 1, height: b, width: c, channelStride: b * c, rowStride: c, columnStride: 1 }
   }
   if (shape.length === 4) {
-    const [channels, depth, rows, width] = shape
-    const height = depth * rows
-    return { channels, height, width, channelStride: height * width, rowStride: width, columnStride: 1 }
+    const [channels, slices, rows, width] = shape
+    const height = slices * rows
+    return { channels, slices, height, width, channelStride: height * width, rowStride: width, columnStride: 1 }
   }
   const [height, width] = shape.length === 2 ? shape : [1, shape.reduce((product, size) => product * size, 1)]
-  return { channels: 1, height, width, channelStride: height * width, rowStride: width, columnStride: 1 }
+  return { channels: 1, slices: 1, height, width, channelStride: height * width, rowStride: width, columnStride: 1 }
 }
 
 /** Copies a window, all channels of it. */
@@ -61,30 +64,48 @@ export function copyWindow(
   }
 }
 
-/** A window of about this share of the pixels, at least `least` on each side where the image allows it, somewhere in the image. */
-export function drawWindow(image: ImageLayout, share: number, least: number, odd: boolean, random: Random): Window {
-  const { height, width } = image
-  const sides = windowSides(image, share)
-  const sideOf = (side: number, limit: number) => {
-    const wanted = Math.max(side, least)
-    return Math.min(odd && wanted % 2 === 0 ? wanted + 1 : wanted, limit)
-  }
-  const tall = sideOf(sides.height, height)
-  const wide = sideOf(sides.width, width)
-  return {
-    top: random.integer(height - tall + 1),
-    left: random.integer(width - wide + 1),
-    height: tall,
-    width: wide,
-  }
+/** Slices, rows and columns of a part of an image: of a square, or of a cube of a volume. */
+export interface Sides {
+  readonly depth: number
+  readonly height: number
+  readonly width: number
 }
 
-/** A square; where it is taller or wider than the image, as long a rectangle as covers the same share. */
-function windowSides({ height, width }: ImageLayout, share: number): { height: number; width: number } {
-  const side = Math.round(Math.sqrt(share * height * width))
-  if (side > height) return { height, width: Math.round(share * width) }
-  if (side > width) return { height: Math.round(share * height), width }
-  return { height: side, width: side }
+/** Sides of a part that covers about this share of the pixels, each at least `least` where the image allows it. */
+export function sidesOf({ slices, height, width }: ImageLayout, share: number, least: number, odd: boolean): Sides {
+  const limits = slices === 1 ? [height, width] : [height / slices, width, slices]
+  const [tall, wide, depth = 1] = equalSides(limits, share).map((side, axis) => {
+    const wanted = Math.max(side, least)
+    return Math.min(odd && wanted % 2 === 0 ? wanted + 1 : wanted, limits[axis])
+  })
+  return { depth, height: tall, width: wide }
+}
+
+const roots = [() => 1, (length: number) => length, Math.sqrt, Math.cbrt]
+
+/** Where a side would be longer than the image, it ends there, and the others cover as much as makes the same share. */
+function equalSides(limits: readonly number[], share: number): number[] {
+  const side = Math.round(roots[limits.length](limits.reduce((product, limit) => product * limit, share)))
+  const over = limits.findIndex(limit => side > limit)
+  if (over < 0) return limits.map(() => side)
+  return equalSides(limits.toSpliced(over, 1), share).toSpliced(over, 0, limits[over])
+}
+
+/** A part of these sides somewhere in the image: its window in each slice. */
+export function placed(image: ImageLayout, sides: Sides, random: Random): Window[] {
+  const { slices, height, width } = image
+  const front = slices === 1 ? 0 : random.integer(slices - sides.depth + 1)
+  const row = random.integer(height / slices - sides.height + 1)
+  return windowsAt(image, front, row, random.integer(width - sides.width + 1), sides)
+}
+
+/** A part of these sides from a slice, a row in it and a column on. */
+export function windowsAt(image: ImageLayout, slice: number, row: number, left: number, sides: Sides): Window[] {
+  const { depth, height, width } = sides
+  const rows = image.height / image.slices
+  const windows = [{ top: slice * rows + row, left, height, width }]
+  for (let at = 1; at < depth; at++) windows.push({ top: (slice + at) * rows + row, left, height, width })
+  return windows
 }
 
 /** Which pixel of an image each pixel of its copy shows: row * width + column, or -1 for black. */

@@ -3,7 +3,7 @@
  * gives up. Differences from the reference implementation (auto-attack, square.py): each channel keeps the budget of its own
  * windows, as in the authors' code, so that a change leaves the total at epsilon and the rest of the image as it is.
  */
-import { copyWindow, drawWindow, type Window } from './image.js'
+import { copyWindow, type ImageLayout, placed, type Sides, sidesOf, type Window, windowsAt } from './image.js'
 import type { MoveContext, Moves } from './square.js'
 
 /** Budgets are sums of |change|^power: with the power 2 epsilon² for L2, with 1 epsilon for L1. */
@@ -17,31 +17,45 @@ export function bumps({ norm, region, image, random }: MoveContext, power: 1 | 2
   const best = new Float32Array(center.length)
   const pixelList = () => new Int32Array(image.height * image.width)
   const [sourcePixels, targetPixels, commonPixels] = [pixelList(), pixelList(), pixelList()]
-  const shapes = new Map<string, Float64Array>()
+  const shapes = new Map<Sides, { readonly orders: readonly Order[]; readonly bumps: Float64Array[] }>()
   let used = 0
   let usedNow = 0
-  let source: Window = { top: 0, left: 0, height: 0, width: 0 }
+  let source: readonly Window[] = []
   let target = source
   let everywhere = false
 
-  /** The bump of a window's size, in one of its two orientations. */
-  function shapeFor({ height, width }: Window): Float64Array {
-    const along = height > 1 && (width === 1 || (random.uint32() & 1) === 0)
-    const key = `${height} ${width} ${along}`
-    let shape = shapes.get(key)
-    if (shape === undefined) {
-      shape = along ? bump(height, width, power) : transposed(bump(width, height, power), width, height)
-      shapes.set(key, shape)
+  /** The bump of windows of these sides, in one of its orientations. */
+  function shapeFor(sides: Sides): Float64Array {
+    let known = shapes.get(sides)
+    if (known === undefined) {
+      known = { orders: orientations(sides), bumps: [] }
+      shapes.set(sides, known)
     }
-    return shape
+    const { orders, bumps } = known
+    const chosen = orders.length === 1 ? 0 : random.integer(orders.length)
+    bumps[chosen] ??= bump(sides, orders[chosen], power)
+    return bumps[chosen]
   }
 
-  /** Writes the pixels of a window, as features of the first channel, row by row. Gives their number. */
-  function list({ top, left, height, width }: Window, out: Int32Array): number {
-    let count = 0
+  /** Writes the pixels of a window behind so many others, as features of the first channel, row by row. Gives how many there are now. */
+  function list({ top, left, height, width }: Window, out: Int32Array, before: number): number {
+    let count = before
     for (let row = top; row < top + height; row++) {
       for (let column = left; column < left + width; column++) out[count++] = row * rowStride + column * columnStride
     }
+    return count
+  }
+
+  function listAll(windows: readonly Window[], out: Int32Array): number {
+    let count = 0
+    for (const window of windows) count = list(window, out, count)
+    return count
+  }
+
+  /** The pixels that two parts have in common. Windows of different slices have none. */
+  function listCommon(): number {
+    let count = 0
+    for (const one of source) for (const other of target) count = list(overlap(one, other), commonPixels, count)
     return count
   }
 
@@ -57,25 +71,18 @@ export function bumps({ norm, region, image, random }: MoveContext, power: 1 | 2
   }
 
   function start(point: Float32Array): void {
-    const tile = { height: Math.max(1, Math.floor(image.height / 5)), width: Math.max(1, Math.floor(image.width / 5)) }
-    const rows = Math.floor(image.height / tile.height)
-    const columns = Math.floor(image.width / tile.width)
-    const top = Math.floor((image.height - rows * tile.height) / 2)
-    const left = Math.floor((image.width - columns * tile.width) / 2)
     const change = new Float64Array(center.length)
+    const { tile, starts } = tiles(image)
     let total = 0
-    for (let i = 0; i < rows; i++) {
-      for (let j = 0; j < columns; j++) {
-        const window = { top: top + i * tile.height, left: left + j * tile.width, ...tile }
-        const shape = shapeFor(window)
-        const count = list(window, targetPixels)
-        for (let channel = 0; channel < channels; channel++) {
-          const sign = random.uint32() & 1 ? 1 : -1
-          for (let k = 0; k < count; k++) {
-            const value = sign * shape[k]
-            change[targetPixels[k] + channel * channelStride] = value
-            total += measure(value)
-          }
+    for (const [slice, row, column] of starts) {
+      const shape = shapeFor(tile)
+      const count = listAll(windowsAt(image, slice, row, column, tile), targetPixels)
+      for (let channel = 0; channel < channels; channel++) {
+        const sign = random.uint32() & 1 ? 1 : -1
+        for (let k = 0; k < count; k++) {
+          const value = sign * shape[k]
+          change[targetPixels[k] + channel * channelStride] = value
+          total += measure(value)
         }
       }
     }
@@ -108,18 +115,14 @@ export function bumps({ norm, region, image, random }: MoveContext, power: 1 | 2
     return held
   }
 
-  function change(point: Float32Array, share: number): void {
-    target = drawWindow(image, share, 3, true, random)
-    source = {
-      ...target,
-      top: random.integer(image.height - target.height + 1),
-      left: random.integer(image.width - target.width + 1),
-    }
-    const shape = shapeFor(target)
+  function change(point: Float32Array, sides: Sides): void {
+    target = placed(image, sides, random)
+    source = placed(image, sides, random)
+    const shape = shapeFor(sides)
     const spare = Math.max(0, budget * (1 - 1e-6) - used) / channels
-    const count = list(target, targetPixels)
-    list(source, sourcePixels)
-    const common = list(overlap(source, target), commonPixels)
+    const count = listAll(target, targetPixels)
+    listAll(source, sourcePixels)
+    const common = listCommon()
     usedNow = used
     for (let channel = 0; channel < channels; channel++) {
       // What lies in both windows counts once.
@@ -147,13 +150,14 @@ export function bumps({ norm, region, image, random }: MoveContext, power: 1 | 2
   function copy(from: Float32Array, to: Float32Array): void {
     if (everywhere) to.set(from)
     else {
-      copyWindow(from, to, image, source)
-      copyWindow(from, to, image, target)
+      for (const window of source) copyWindow(from, to, image, window)
+      for (const window of target) copyWindow(from, to, image, window)
     }
   }
 
   return {
     start,
+    sides: share => sidesOf(image, share, 3, true),
     change,
     keep(point) {
       copy(point, best)
@@ -161,6 +165,20 @@ export function bumps({ norm, region, image, random }: MoveContext, power: 1 | 2
     },
     undo: point => copy(best, point),
   }
+}
+
+/** A fifth of each side of an image, and where such tiles start: slice, row and column. */
+function tiles({ slices, height, width }: ImageLayout) {
+  const grid = [slices, height / slices, width].map(size => {
+    const side = Math.max(1, Math.floor(size / 5))
+    const count = Math.floor(size / side)
+    const first = Math.floor((size - count * side) / 2)
+    return { side, starts: Array.from({ length: count }, (_, at) => first + at * side) }
+  })
+  const [fronts, tops, lefts] = grid.map(({ starts }) => starts)
+  const [depth, tall, wide] = grid.map(({ side }) => side)
+  const starts = fronts.flatMap(slice => tops.flatMap(row => lefts.map(column => [slice, row, column] as const)))
+  return { tile: { depth, height: tall, width: wide }, starts }
 }
 
 /** What two windows have in common; of no size when that is nothing. */
@@ -175,39 +193,57 @@ function overlap(a: Window, b: Window): Window {
   }
 }
 
-/** Half a window of a pyramid, half of its negative, along the rows; sum of |.|^power is 1. */
-function bump(height: number, width: number, power: 1 | 2): Float64Array {
-  const upper = Math.floor(height / 2)
-  const out = new Float64Array(height * width)
-  out.set(pyramid(upper, width, power))
-  out.set(
-    pyramid(height - upper, width, power).map(value => -value),
-    upper * width,
-  )
-  return normalised(out, power)
+const axes = ['height', 'width', 'depth'] as const
+type Order = readonly (keyof Sides)[]
+
+/** Orders of the axes, each with one first that a bump can go along: a side of more than one pixel. */
+function orientations(sides: Sides): readonly Order[] {
+  const orders = axes.filter(along => sides[along] > 1).map(along => [along, ...axes.filter(axis => axis !== along)])
+  return orders.length === 0 ? [axes] : orders
 }
 
-/** Height at Chebyshev distance d from the middle: the sum of k^-2 (L2) or k^-4 (L1) over k = d + 1 … half the longer side + 1. */
-function pyramid(height: number, width: number, power: 1 | 2): Float64Array {
-  const [middleRow, middleColumn] = [Math.floor(height / 2), Math.floor(width / 2)]
-  const levels = Math.max(middleRow, middleColumn) + 1
-  const heights = new Float64Array(levels + 1)
-  for (let d = levels - 1; d >= 0; d--) heights[d] = heights[d + 1] + (d + 1) ** (power === 2 ? -2 : -4)
-  const out = new Float64Array(height * width)
-  for (let i = 0; i < height; i++) {
-    for (let j = 0; j < width; j++) {
-      out[i * width + j] = heights[Math.max(Math.abs(i - middleRow), Math.abs(j - middleColumn))]
+/** Half of the part a pyramid, half of it its negative, along the first axis; slice by slice and row by row. Sum of |.|^power is 1. */
+function bump(sides: Sides, order: Order, power: 1 | 2): Float64Array {
+  const [first, second, third] = order.map(axis => sides[axis])
+  const upper = Math.floor(first / 2)
+  const halves = new Float64Array(first * second * third)
+  halves.set(pyramid([upper, second, third], power))
+  halves.set(
+    pyramid([first - upper, second, third], power).map(value => -value),
+    upper * second * third,
+  )
+  const whole = normalised(halves, power)
+  const [down, across, back] = axes.map(axis => [second * third, third, 1][order.indexOf(axis)])
+  const turned = new Float64Array(whole.length)
+  let out = 0
+  for (let slice = 0; slice < sides.depth; slice++) {
+    for (let row = 0; row < sides.height; row++) {
+      for (let column = 0; column < sides.width; column++) {
+        turned[out++] = whole[slice * back + row * down + column * across]
+      }
     }
   }
-  return normalised(out, power)
+  return turned
+}
+
+/** Height at Chebyshev distance d from the middle: the sum of k^-2 (L2) or k^-4 (L1) over k = d + 1 … half the longest side + 1. */
+function pyramid(sides: readonly number[], power: 1 | 2): Float64Array {
+  const middles = sides.map(side => Math.floor(side / 2))
+  const levels = Math.max(...middles) + 1
+  const heights = new Float64Array(levels + 1)
+  for (let d = levels - 1; d >= 0; d--) heights[d] = heights[d + 1] + (d + 1) ** (power === 2 ? -2 : -4)
+  const out: number[] = []
+  for (let i = 0; i < sides[0]; i++) {
+    for (let j = 0; j < sides[1]; j++) {
+      for (let k = 0; k < sides[2]; k++) {
+        out.push(heights[Math.max(Math.abs(i - middles[0]), Math.abs(j - middles[1]), Math.abs(k - middles[2]))])
+      }
+    }
+  }
+  return normalised(Float64Array.from(out), power)
 }
 
 function normalised(values: Float64Array, power: 1 | 2): Float64Array {
   const sum = values.reduce((total, value) => total + Math.abs(value) ** power, 0)
   return sum > 0 ? values.map(value => value / sum ** (1 / power)) : values
-}
-
-/** From [height, width] to [width, height]. */
-function transposed(values: Float64Array, height: number, width: number): Float64Array {
-  return values.map((_, k) => values[(k % height) * width + Math.floor(k / height)])
 }

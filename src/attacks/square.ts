@@ -1,11 +1,12 @@
 /**
- * Square Attack: random search that changes one square window per query and keeps the change when the margin falls. Andriushchenko,
- * Croce, Flammarion, Hein, "Square Attack: a query-efficient black-box adversarial attack via random search" (ECCV 2020).
+ * Square Attack: random search that changes one square window per query, in volumes a cube, and keeps the change when the margin falls.
+ * Andriushchenko, Croce, Flammarion, Hein, "Square Attack: a query-efficient black-box adversarial attack via random search" (ECCV 2020).
  *
  * Differences from the reference implementation (auto-attack, square.py): every sample draws its own windows, where the reference
  * shares them in a batch; a window may also start at the last row and column that fit; in Linf a draw that would change nothing is drawn
  * again before it costs a query, as in the authors' own code; the starting point counts as one of the queries. Windows of non-square
- * images grow along the longer side where the shorter one ends, so samples that are not images get one-dimensional windows.
+ * images grow along the longer side where the shorter one ends, so samples that are not images get one-dimensional windows; those of
+ * volumes are cubes that cover the same share.
  */
 import { z } from 'zod'
 import { marginOf } from '../model/batch-model.js'
@@ -13,7 +14,7 @@ import type { Random } from '../random.js'
 import type { Norm, NormName, Region } from '../threat/norm.js'
 import { regionOf } from '../threat/threat.js'
 import { askScores, defineAttack, type ScoreReply } from './attack.js'
-import { copyWindow, drawWindow, type ImageLayout, imageLayout, type Window } from './image.js'
+import { copyWindow, type ImageLayout, imageLayout, placed, type Sides, sidesOf, type Window } from './image.js'
 import { bumps } from './square-bumps.js'
 
 export const squareOptions = z.strictObject({
@@ -29,8 +30,10 @@ export const squareOptions = z.strictObject({
 /** What a norm contributes: where to start, and how to change the point in place. */
 export interface Moves {
   start(point: Float32Array): void
-  /** Changes windows of about this share of the pixels. */
-  change(point: Float32Array, share: number): void
+  /** Sides of windows that cover about this share of the pixels. */
+  sides(share: number): Sides
+  /** Changes windows of these sides. */
+  change(point: Float32Array, sides: Sides): void
   /** Makes the last change permanent, or takes it back. */
   keep(point: Float32Array): void
   undo(point: Float32Array): void
@@ -64,12 +67,18 @@ export const square = defineAttack({
     let best: { point: Float32Array; margin: number } | undefined
     for (let restart = 0; restart < restarts; restart++) {
       const point = sample.input.slice()
-      const { start, change, keep, undo } = movesIn({ norm: threat.norm, region, image, random: random(restart) })
+      const context = { norm: threat.norm, region, image, random: random(restart) }
+      const { start, sides: sidesAt, change, keep, undo } = movesIn(context)
       start(point)
       let margin = marginOf((yield* askScores(point)).logits, sample.label)
       const query = { ask: 'scores', points: [point] } as const
+      let covered = 1
+      let sides = sidesAt(covered)
       for (let asked = 1; asked < queries; asked++) {
-        change(point, shareAt(asked - 1, share, rescale ? queries : 10_000))
+        const wanted = shareAt(asked - 1, share, rescale ? queries : 10_000)
+        if (wanted !== covered) sides = sidesAt(wanted)
+        covered = wanted
+        change(point, sides)
         const [reply] = (yield query) as readonly ScoreReply[]
         const next = marginOf(reply.logits, sample.label)
         if (next < margin || next <= 0) {
@@ -99,25 +108,31 @@ export function shareAt(iteration: number, initial: number, total: number): numb
 function corners({ region: { low, high }, image, random }: MoveContext): Moves {
   const { channels, height, width, channelStride, rowStride, columnStride } = image
   const best = new Float32Array(low.length)
-  let window: Window = { top: 0, left: 0, height: 0, width: 0 }
+  let windows: readonly Window[] = []
 
-  /** Sets a channel of the window to one end; says whether that changes anything. */
+  /** Sets a channel of the windows to one end; says whether that changes anything. */
   function setTo(end: Float32Array, point: Float32Array, channel: number): boolean {
     let changed = false
-    for (let row = window.top; row < window.top + window.height; row++) {
-      let at = channel * channelStride + row * rowStride + window.left * columnStride
-      for (let column = 0; column < window.width; column++) {
-        const value = end[at]
-        if (point[at] !== value) changed = true
-        point[at] = value
-        at += columnStride
+    for (const { top, left, height, width } of windows) {
+      for (let row = top; row < top + height; row++) {
+        let at = channel * channelStride + row * rowStride + left * columnStride
+        for (let column = 0; column < width; column++) {
+          const value = end[at]
+          if (point[at] !== value) changed = true
+          point[at] = value
+          at += columnStride
+        }
       }
     }
     return changed
   }
 
-  function change(point: Float32Array, share: number): void {
-    window = drawWindow(image, share, 1, false, random)
+  function copy(from: Float32Array, to: Float32Array): void {
+    for (const window of windows) copyWindow(from, to, image, window)
+  }
+
+  function change(point: Float32Array, sides: Sides): void {
+    windows = placed(image, sides, random)
     // A window that cannot change at all (bounds that coincide) is given up after a few draws.
     for (let draw = 0; draw < 10; draw++) {
       let changed = false
@@ -141,8 +156,9 @@ function corners({ region: { low, high }, image, random }: MoveContext): Moves {
       }
       best.set(point)
     },
+    sides: share => sidesOf(image, share, 1, false),
     change,
-    keep: point => copyWindow(point, best, image, window),
-    undo: point => copyWindow(best, point, image, window),
+    keep: point => copy(point, best),
+    undo: point => copy(best, point),
   }
 }
