@@ -4,7 +4,7 @@
  *
  * Differences from the reference implementation (adversarial-library): the projection is exact on ball and box together instead of
  * one after the other; the first radii lie a share of gamma beyond the linearised boundary, for a point on it may never be
- * misclassified; Linf follows the signs of the gradient; no starting points; a final refinement.
+ * misclassified; steps in Linf go along the signs of the gradient; no starting points; a final refinement.
  */
 import { z } from 'zod'
 import type { NormName } from '../threat/norm.js'
@@ -22,7 +22,11 @@ export const fmn = defineAttack({
   kind: 'minimum',
   options: z.strictObject({
     steps: z.int().min(1).max(100_000).default(100).describe('gradient steps'),
-    stepSize: z.number().positive().default(1).describe('L2 length of the first step; falls to a hundredth'),
+    stepSize: z
+      .number()
+      .positive()
+      .default(1)
+      .describe('length of the first step: in L2, for Linf as a share of the radius; falls to a hundredth'),
     gamma: z.number().gt(0).lt(1).default(0.05).describe('share by which the radius changes at first; falls to 0.001'),
     refine: refinements,
   }),
@@ -43,9 +47,9 @@ export const fmn = defineAttack({
       const moved = norm.distance(point, input)
       const state = { radius, misclassified, gamma, nearest: nearest.distance, loss, gradient, moved }
       radius = Math.min(worst, nextRadius(state))
-      if (bySigns.has(norm.name)) for (let i = 0; i < gradient.length; i++) gradient[i] = Math.sign(gradient[i])
-      const scale = cosine(share, options.stepSize, options.stepSize / 100) / Math.max(lengths.L2(gradient), 1e-12)
-      for (let i = 0; i < point.length; i++) point[i] += scale * gradient[i]
+      const size = cosine(share, options.stepSize, options.stepSize / 100)
+      if (inRadii.has(norm.name)) norm.step(point, gradient, size * radius, point)
+      else norms.L2.step(point, gradient, size, point)
       if (onSphere.has(norm.name)) stretch(point, input, radius)
       norm.project(point, regionOf({ ...threat, epsilon: radius }, input))
     }
@@ -55,10 +59,10 @@ export const fmn = defineAttack({
 })
 
 /**
- * Where features have unequal slopes, steps along the gradient bring the steepest of them to the edge of the Linf ball at once, and then
- * spend their length on these, while the others hardly move. Steps of the same length along its signs move all features alike.
+ * Where features have unequal slopes, steps along the gradient bring the steepest of them to the edge of the Linf ball at once and then
+ * spend their length on these, while the others hardly move. Steps along its signs move all alike, and a ball of this norm says how far.
  */
-const bySigns: ReadonlySet<NormName> = new Set(['Linf'])
+const inRadii: ReadonlySet<NormName> = new Set(['Linf'])
 
 /** In L2 the reference puts every point on the sphere, also those inside: the radius, not the step, says how far to look. */
 const onSphere: ReadonlySet<NormName> = new Set(['L2'])
