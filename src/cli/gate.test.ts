@@ -213,9 +213,12 @@ test('evaluate --require: results first, then exit code 1', async () => {
     stdout: expect.stringMatching(/Robust accuracy[\s\S]*robust >= 0\.99 is not met/),
   })
   expect(readFileSync(at('a.junit.xml'), 'utf8')).toContain('<failure')
+  expect(await inProcess(['report', at('r'), '-o', at('r.html'), '--quiet'])).toMatchObject({ code: 0 })
+  expect(readFileSync(at('r.html'), 'utf8')).toContain('"requirement":"robust >= 0.99","metric":"robust"')
   const met = await run('--run', 'r', '--resume', '--require', 'standard >= 0.1', '--json')
   expect(met).toMatchObject({ code: 0, stderr: expect.stringContaining('is met') })
   expect(resultSchema.parse(JSON.parse(met.stdout)).requirements).toMatchObject([{ status: 'met', threshold: 0.1 }])
+  expect(readFileSync(join(at('r'), 'result.json'), 'utf8')).toBe(met.stdout)
   expect(await run('--run', 'q', '--require', 'drop <= 0.1 vs nowhere')).toMatchObject({ code: 3, stdout: '' })
   expect(await run('--run', 'r', '--resume', '--require', 'fab.robust >= 0')).toMatchObject({
     code: 2,

@@ -1,8 +1,10 @@
 /** `robustly evaluate`: attack a model on data and report standard and robust accuracy. */
+import { join } from 'node:path'
 import type { Command } from 'commander'
 import { RobustlyError } from '../../errors.js'
 import { type EvaluationEvent, evaluate as run } from '../../jobs/evaluate.js'
 import { readEvaluated } from '../../jobs/evaluated.js'
+import { replaceText } from '../../jobs/files.js'
 import { gate } from '../../jobs/gate.js'
 import { printable } from '../../printable.js'
 import type { Outcome } from '../../report/gate/decide.js'
@@ -134,15 +136,17 @@ async function evaluateCommand(options: Settings, environment: Environment): Pro
     })
     .finally(reporter.end)
   const { outcomes, refusal } = held(path, options)
+  // Reports of the run, made later, tell what it was held to.
+  if (outcomes.length > 0) replaceText(join(path, 'result.json'), jsonOf(result, outcomes))
   await writeResults(outputs, { result, folder: path, outcomes }, environment)
   const json = options.json || outputs.some(output => output.path === '-')
-  environment.stdout.write(
-    json ? reportFormats[0]!.render(result, undefined, outcomes) : table(result, path, environment),
-  )
+  environment.stdout.write(json ? jsonOf(result, outcomes) : table(result, path, environment))
   if (refusal !== undefined) throw refusal
   if (outcomes.length > 0) environment[json ? 'stderr' : 'stdout'].write(outcomeLines(outcomes, environment))
   return outcomeCode(outcomes) || (result.unknown > 0 ? 4 : 0)
 }
+
+const jsonOf = (result: Result, outcomes: readonly Outcome[]) => reportFormats[0]!.render(result, undefined, outcomes)
 
 /** What cannot be decided is said after the results are out, for they were dear. */
 function held(folder: string, { requirements, decide }: Settings): { outcomes: readonly Outcome[]; refusal?: unknown } {
