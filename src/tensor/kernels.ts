@@ -217,7 +217,8 @@ export function ascendLinf(
 /**
  * A linear function with this gradient is to go from `value` to zero, every feature moving by min(t u, room): room is its way to the
  * bounds in that direction, u = 1 or, by weight, |normal|. Lists the features that get there before t = bound: the slope |normal| u of
- * what they gain, and the t at which they do. Gives their number; `rest[0]` is then the sum of slopes of all other features.
+ * what they gain, and the t at which they do. Those that gain nothing, without weight or room, are left out. Gives the number of those
+ * listed; `rest[0]` is then the sum of slopes of the features that do not get there.
  */
 export function listNear(
   point: Float32Array,
