@@ -1,20 +1,16 @@
 /**
  * What the standard suite costs beside the model itself: wall time against queries x measured cost of a query, both in one run, and
- * where the rest goes. `node …/bench/efficiency.js NORM COUNT [PATTERN]` prints one line per model; the
- * robust example needs nothing else, the CIFAR models lie beside the repository.
+ * where the rest goes. `node …/bench/efficiency.js [NORM] [COUNT] [PATTERN]` prints one line per model; the robust example needs nothing
+ * else, the CIFAR models lie beside the repository.
  */
 import { existsSync } from 'node:fs'
 import { pathToFileURL } from 'node:url'
-import { attacks } from '../src/attacks/index.js'
-import { openDataset } from '../src/data/dataset.js'
-import { openEvaluator, spaceOf } from '../src/evaluate/evaluator.js'
+import { openEvaluator } from '../src/evaluate/evaluator.js'
 import type { SampleRecord } from '../src/evaluate/record.js'
 import type { DataSpec, EvaluationSpec } from '../src/evaluate/spec.js'
 import { planAttacks, suiteNamed } from '../src/evaluate/suite.js'
-import { compile, prepareModel } from '../src/model/compile.js'
-import type { RowLoss } from '../src/model/losses.js'
-import { type Engine, loadEngine } from '../src/runtime/engine.js'
-import { readModelFile } from '../src/runtime/files.js'
+import { openTarget } from '../src/evaluate/target.js'
+import type { BatchModel } from '../src/model/batch-model.js'
 import type { Result } from './measure.js'
 
 interface Subject {
@@ -28,9 +24,6 @@ interface Subject {
 type Norm = 'Linf' | 'L2' | 'L1'
 
 const batch = 32
-/** All of these models tell ten classes apart. */
-const classes = 10
-const rounds = 200
 /** Third-party models and data beside the repository, where they are. */
 const shared = (path: string) => (existsSync(`../shared/assets/${path}`) ? `../shared/assets/${path}` : undefined)
 const cifar = shared('data/cifar10/test_batch_first1000.bin')
@@ -58,13 +51,13 @@ const subjects: readonly Subject[] = [
 ]
 
 /** The suite in Linf on every model at hand. */
-export async function suiteCost(engine: Engine): Promise<Result[]> {
+export async function suiteCost(): Promise<Result[]> {
   const results: Result[] = []
   for (const subject of subjects) {
-    const cost = await costOf(engine, subject, 'Linf', 200)
+    const cost = await costOf(specOf(subject, 'Linf', 200))
     results.push({
       name: `time of a standard evaluation / price of its queries, ${subject.name}`,
-      value: cost.time.wall / cost.price.wall,
+      value: cost.time / cost.price,
       atMost: 1.25,
       detail: describe(cost),
     })
@@ -72,32 +65,30 @@ export async function suiteCost(engine: Engine): Promise<Result[]> {
   return results
 }
 
-/** Seconds on the wall, and of this process's threads together, which other programs disturb less. */
-interface Time {
-  readonly wall: number
-  readonly processor: number
-}
-
-interface Queries {
+/** Of queries of the two kinds: their number, or seconds. */
+interface Pair {
   forward: number
   gradient: number
 }
 
 interface Cost {
-  readonly time: Time
-  /** Queries x time of a row of a full batch. */
-  readonly price: Time
-  /** Seconds inside ONNX Runtime: beyond the price, rows of batches that were not full, and the verifier. */
+  /** Wall seconds. */
+  readonly time: number
+  /** Queries x time of a row of a full batch: asked again and again, its data in the processor's cache. */
+  readonly price: number
+  /** Seconds inside ONNX Runtime. */
   readonly inside: number
-  readonly rows: Rows
-  readonly attacks: readonly { readonly name: string; readonly queries: Queries; readonly ratio: number }[]
+  /** Seconds of a row: asked again, and when it was first asked. */
+  readonly rows: { readonly again: Pair; readonly first: Pair }
+  /** Rows that ran and held no query, as a share. */
+  readonly empty: number
+  readonly attacks: readonly { readonly name: string; readonly queries: Pair; readonly ratio: number }[]
 }
 
-async function costOf(engine: Engine, subject: Subject, norm: Norm, count: number): Promise<Cost> {
-  const spec = specOf(subject, norm, count)
-  const before = await priceOfRows(engine, spec)
+async function costOf(spec: EvaluationSpec): Promise<Cost> {
   const records: SampleRecord[] = []
   const seconds = new Map<string, number>()
+  const meter = startMeter()
   await using evaluator = await openEvaluator({
     spec,
     plan: { batch, threads: 1 },
@@ -105,34 +96,97 @@ async function costOf(engine: Engine, subject: Subject, norm: Norm, count: numbe
     spent: times => {
       for (const [attack, time] of times) seconds.set(attack, (seconds.get(attack) ?? 0) + time)
     },
+    open: async (...given) => {
+      const target = await openTarget(...given)
+      return { ...target, model: meter.watch(target.model), runtimeSeconds: 0 }
+    },
   })
   evaluator.add(...spec.data.range)
   evaluator.close()
-  const insideBefore = evaluator.runtimeSeconds
-  const time = await timed(() => evaluator.run())
-  const inside = evaluator.runtimeSeconds - insideBefore
-  const after = await priceOfRows(engine, spec)
+  const start = performance.now()
+  await evaluator.run()
+  const whole = (performance.now() - start) / 1000
+  const time = whole - meter.spent
 
-  const rows = { forward: mean(before.forward, after.forward), gradient: mean(before.gradient, after.gradient) }
-  const priceOf = ({ forward, gradient }: Queries, clock: keyof Time) =>
-    forward * rows.forward[clock] + gradient * rows.gradient[clock]
-  const parts = spec.attacks.map(({ name }) => {
-    const queries = queriesOf(records, name)
-    return { name, queries, ratio: (seconds.get(name) ?? 0) / priceOf(queries, 'wall') }
-  })
+  const again = meter.rowsAgain()
+  const priceOf = ({ forward, gradient }: Pair) => forward * again.forward + gradient * again.gradient
   const all = queriesOf(records)
   return {
     time,
-    price: { wall: priceOf(all, 'wall'), processor: priceOf(all, 'processor') },
-    inside,
-    rows,
-    attacks: parts,
+    price: priceOf(all),
+    inside: meter.inside,
+    rows: { again, first: meter.rowsFirst() },
+    empty: 1 - (all.forward + all.gradient) / meter.rows,
+    attacks: spec.attacks.map(({ name }) => {
+      const queries = queriesOf(records, name)
+      const share = (seconds.get(name) ?? 0) / whole
+      return { name, queries, ratio: (share * time) / priceOf(queries) }
+    }),
   }
 }
 
+/** Of so many batches of a kind one is asked again, so often. By count and not by time, of which slow spells would get a larger share. */
+const every = 64
+const repeats = 4
+
+interface Meter {
+  /** The same model, observed. */
+  watch(model: BatchModel): BatchModel
+  /** Seconds that the repetitions took: not the evaluation's. */
+  readonly spent: number
+  /** Seconds inside the model otherwise, and rows that it ran. */
+  readonly inside: number
+  readonly rows: number
+  /** Seconds of a row, by repetitions and as the evaluation met it. */
+  rowsAgain(): Pair
+  rowsFirst(): Pair
+}
+
+/**
+ * Prices queries while the evaluation runs, for a machine is not equally fast at all times: now and then the batch that is asked is asked
+ * some times more.
+ */
+function startMeter(): Meter {
+  const zero = (): Pair => ({ forward: 0, gradient: 0 })
+  const [first, calls, again, priced] = [zero(), zero(), zero(), zero()]
+  const timed = async <T>(kind: keyof Pair, ask: () => Promise<T>): Promise<T> => {
+    const start = performance.now()
+    const answer = await ask()
+    const end = performance.now()
+    first[kind] += end - start
+    if (calls[kind]++ % every !== 0) return answer
+    let last = answer
+    for (let k = 0; k < repeats; k++) last = await ask()
+    again[kind] += performance.now() - end
+    priced[kind]++
+    return last
+  }
+  const perRow = (sums: Pair, counts: Pair, times = 1): Pair => ({
+    forward: sums.forward / counts.forward / times / batch / 1000,
+    gradient: sums.gradient / counts.gradient / times / batch / 1000,
+  })
+  return {
+    watch: model => ({
+      ...model,
+      scores: rows => timed('forward', () => model.scores(rows)),
+      gradients: rows => timed('gradient', () => model.gradients(rows)),
+    }),
+    get spent() {
+      return (again.forward + again.gradient) / 1000
+    },
+    get inside() {
+      return (first.forward + first.gradient) / 1000
+    },
+    get rows() {
+      return (calls.forward + calls.gradient) * batch
+    },
+    rowsAgain: () => perRow(again, priced, repeats),
+    rowsFirst: () => perRow(first, calls),
+  }
+}
 /** Queries of one attack, or of all. */
-function queriesOf(records: readonly SampleRecord[], attack?: string): Queries {
-  const sum: Queries = { forward: 0, gradient: 0 }
+function queriesOf(records: readonly SampleRecord[], attack?: string): Pair {
+  const sum: Pair = { forward: 0, gradient: 0 }
   for (const { attack: name, queries } of records.flatMap(record => record.attempts)) {
     if (attack !== undefined && name !== attack) continue
     sum.forward += queries.forward
@@ -140,16 +194,6 @@ function queriesOf(records: readonly SampleRecord[], attack?: string): Queries {
   }
   return sum
 }
-
-async function timed(task: () => Promise<unknown>): Promise<Time> {
-  const processor = process.cpuUsage()
-  const start = performance.now()
-  await task()
-  const { user, system } = process.cpuUsage(processor)
-  return { wall: (performance.now() - start) / 1000, processor: (user + system) / 1e6 }
-}
-
-const mean = (a: Time, b: Time): Time => ({ wall: (a.wall + b.wall) / 2, processor: (a.processor + b.processor) / 2 })
 
 function specOf({ path, data, epsilon, space = {} }: Subject, norm: Norm, count: number): EvaluationSpec {
   return {
@@ -163,52 +207,22 @@ function specOf({ path, data, epsilon, space = {} }: Subject, norm: Norm, count:
   }
 }
 
-interface Rows {
-  readonly forward: Time
-  readonly gradient: Time
-}
-
-/** Time of a row of a full batch, in sessions as the evaluator compiles them: the mean, for the evaluation too meets whatever else runs. */
-async function priceOfRows(engine: Engine, spec: EvaluationSpec): Promise<Rows> {
-  const dataset = await openDataset(spec.data.path)
-  try {
-    const file = await readModelFile(spec.model.path)
-    const losses = [...new Set(spec.attacks.flatMap(({ name }) => attacks.get(name)!.losses(classes)))]
-    const prepared = prepareModel(file, spaceOf(spec.data.space, dataset))
-    await using model = await compile(prepared, engine, { batch, threads: 1, losses })
-    model.inputs.set((await dataset.read(0, batch)).inputs)
-    const asked: RowLoss[] = Array.from({ length: batch }, (_, i) => ({ loss: 'cross-entropy', label: i % classes }))
-    const tasks = { forward: () => model.scores(), gradient: () => model.gradients(asked) }
-    const priceOf = async (task: () => Promise<unknown>): Promise<Time> => {
-      await task()
-      const { wall, processor } = await timed(async () => {
-        for (let round = 0; round < rounds; round++) await task()
-      })
-      return { wall: wall / rounds / batch, processor: processor / rounds / batch }
-    }
-    return { forward: await priceOf(tasks.forward), gradient: await priceOf(tasks.gradient) }
-  } finally {
-    await dataset.close()
-  }
-}
-
-function describe({ time, price, inside, rows, attacks: parts }: Cost): string {
+function describe({ time, price, inside, rows: { again, first }, empty, attacks: parts }: Cost): string {
   const percent = (share: number) => `${(100 * share).toFixed(0)} %`
   const micro = (seconds: number) => (seconds * 1e6).toFixed(1)
   return [
-    `${(time.processor / price.processor).toFixed(2)} in processor time`,
-    `${percent(inside / price.wall - 1)} for rows left empty and the verifier`,
-    `${percent((time.wall - inside) / price.wall)} outside ONNX Runtime`,
-    `${micro(rows.forward.wall)} and ${micro(rows.gradient.wall)} microseconds a row`,
+    `${micro(again.forward)} and ${micro(again.gradient)} microseconds a row`,
+    `${micro(first.forward)} and ${micro(first.gradient)} when not asked twice`,
+    `${percent(empty)} of rows left empty`,
+    `${percent((time - inside) / price)} outside the model`,
     parts.map(({ name, ratio }) => `${name} ${ratio.toFixed(2)}`).join(', '),
   ].join('; ')
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
   const [norm = 'Linf', count = '200', pattern = ''] = process.argv.slice(2)
-  const engine = await loadEngine()
   for (const subject of subjects.filter(({ name }) => name.includes(pattern))) {
-    const cost = await costOf(engine, subject, norm as Norm, Number(count))
-    console.log(`${subject.name} ${norm}: ${(cost.time.wall / cost.price.wall).toFixed(2)}; ${describe(cost)}`)
+    const cost = await costOf(specOf(subject, norm as Norm, Number(count)))
+    console.log(`${subject.name} ${norm}: ${(cost.time / cost.price).toFixed(2)}; ${describe(cost)}`)
   }
 }

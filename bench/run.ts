@@ -13,7 +13,7 @@ const results = [
   ...(await architectureCost(engine)),
   ...(await loadingCost()),
   ...(await evaluationCost(engine)),
-  ...(await suiteCost(engine)),
+  ...(await suiteCost()),
   ...(await processCost()),
 ]
 

@@ -94,12 +94,12 @@ async function evaluatorOver(
   opened: (() => Promise<void>)[],
   release: () => Promise<void>,
 ): Promise<Evaluator> {
-  const { spec, plan } = options
+  const { spec, plan, open = openTarget } = options
   const engine = await loadEngine(plan.engine === undefined ? {} : { require: plan.engine })
   const dataset = await openDataset(spec.data.path)
   opened.push(() => dataset.close())
   const space = spaceOf(spec.data.space, dataset)
-  const target = await openTarget(spec, { engine, space, plan })
+  const target = await open(spec, { engine, space, plan })
   opened.push(async () => target[Symbol.asyncDispose]())
   const { verifier, model, surrogate } = target
   const ledger = startLedger()

@@ -5,6 +5,7 @@ import type { Usage } from '../runtime/http/usage.js'
 import type { DecisionCost } from './costs.js'
 import type { SampleRecord } from './record.js'
 import type { EvaluationSpec } from './spec.js'
+import type { openTarget } from './target.js'
 
 /** How one worker process runs: never part of a result. */
 export interface WorkerPlan {
@@ -29,6 +30,8 @@ export interface EvaluatorOptions {
   used?(usage: Usage): void
   /** Called for every answer that a search gets. */
   readonly observed?: SchedulerOptions['observed']
+  /** In place of `openTarget`, for who wants to look at the models at work. */
+  readonly open?: typeof openTarget
 }
 
 /** Evaluates ranges of samples on one loaded model; ranges that are added while others run fill the same batches. */
