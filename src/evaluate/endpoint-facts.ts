@@ -11,6 +11,7 @@ import { type Access, withoutRows, withoutSecrets } from '../runtime/http/access
 import { budgetSpent, type Client, openClient } from '../runtime/http/client.js'
 import { addUsage, type Usage } from '../runtime/http/usage.js'
 import { sizeOf } from '../tensor/tensor.js'
+import { canonical } from './canonical.js'
 import { randomSample } from './compare.js'
 import { metadataOf, type StatedEndpoint, spaceOfEndpoint, statedBy, unanswered } from './endpoint-metadata.js'
 import type { ModelFacts } from './worker-api.js'
@@ -79,11 +80,7 @@ export async function inspectEndpoint(options: InspectEndpointOptions): Promise<
 
 /** The identity of an endpoint: its address and what is said of it. Neither headers nor limits are part of it. */
 export function identityOf(url: string, mapping: Mapping): string {
-  const sorted = (_: string, value: unknown) =>
-    value !== null && typeof value === 'object' && !Array.isArray(value)
-      ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : value
-  return createHash('sha256').update(JSON.stringify({ url, mapping }, sorted)).digest('hex')
+  return createHash('sha256').update(canonical({ url, mapping })).digest('hex')
 }
 
 interface Probing {

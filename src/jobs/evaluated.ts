@@ -2,6 +2,7 @@
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { RobustlyError } from '../errors.js'
+import { canonical } from '../evaluate/canonical.js'
 import { printable } from '../printable.js'
 import { type Result, resultSchema } from '../report/schema.js'
 import { fileProblem } from './files.js'
@@ -87,8 +88,12 @@ export const sameQuestion: readonly Trait[] = [
   ['norm', ({ threat }) => threat.norm],
   ['epsilon', ({ threat }) => threat.epsilonValue],
   ['box', ({ threat }) => threat.box],
+  ['constraints (sha256)', ({ threat: { constraints } }) => constraints?.sha256 ?? constraints ?? null],
   // Whatever else a threat model may come to say.
-  ['threat model', ({ threat: { norm: _, epsilon: __, epsilonValue: ___, box: ____, ...rest } }) => rest],
+  [
+    'threat model',
+    ({ threat: { norm: _, epsilon: __, epsilonValue: ___, box: ____, constraints: _____, ...rest } }) => rest,
+  ],
 ]
 
 /** Without these too, one is no baseline of the other: other attacks, or another program, break more or less of the same model. */
@@ -118,13 +123,4 @@ export function checkSame(first: Evaluated, second: Evaluated, traits: readonly 
 
 function short(text: string): string {
   return /^"[0-9a-f]{64}"$/.test(text) ? `${text.slice(1, 17)}…` : printable(text, 120)
-}
-
-/** JSON with sorted keys, so that the order of options does not matter. */
-function canonical(value: unknown): string {
-  return JSON.stringify(value, (_, inner: unknown) =>
-    inner !== null && typeof inner === 'object' && !Array.isArray(inner)
-      ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : inner,
-  )
 }

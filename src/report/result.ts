@@ -1,6 +1,8 @@
 /** Builds `result.json` from what the records say. Keys come in the order of the schema; equal runs give equal bytes. */
+import { createHash } from 'node:crypto'
 import { basename } from 'node:path'
 import type { Prepared } from '../attacks/prepare.js'
+import { canonical } from '../evaluate/canonical.js'
 import type { Distances } from '../evaluate/distances.js'
 import type { AttackTally, Rate, Tally } from '../evaluate/metrics.js'
 import type { DataSpace, EvaluationSpec } from '../evaluate/spec.js'
@@ -104,6 +106,7 @@ function copied({ mean, std, ...rest }: DataSpace) {
 
 function constraintsOf({ rules, oneHot, relations }: ConstraintSpec): Result['threat']['constraints'] {
   const count = (is: (rule: ConstraintSpec['rules'][number]) => unknown) => rules.filter(is).length
+  const nameless = rules.map(({ name: _, ...rule }) => rule)
   return {
     immutable: count(({ immutable }) => immutable),
     integer: count(({ integer }) => integer),
@@ -111,6 +114,9 @@ function constraintsOf({ rules, oneHot, relations }: ConstraintSpec): Result['th
     bounded: count(({ range, epsilon }) => range ?? epsilon),
     oneHot: oneHot.length,
     relations: relations.length,
+    sha256: createHash('sha256')
+      .update(canonical({ rules: nameless, oneHot, relations }))
+      .digest('hex'),
   }
 }
 

@@ -180,6 +180,7 @@ export const resultSchema = z.strictObject({
         bounded: count.describe('features with a range or a radius of their own'),
         oneHot: count.describe('groups'),
         relations: count,
+        sha256: hash.optional().describe('of the constraints themselves'),
       })
       .optional()
       .describe('constraints of features, in numbers'),
