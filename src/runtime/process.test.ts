@@ -1,8 +1,8 @@
 /** Real child processes. The workers are compiled code: `npm test` builds first. */
 import { spawn } from 'node:child_process'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
@@ -20,14 +20,21 @@ type Probe = {
   count: { params: { to: number; everyMs: number }; progress: number; result: string }
   run: { params: RunParams; progress: never; result: Tensor[] }
   script: { params: string; progress: never; result: unknown }
+  hold: { params: null; progress: string; result: never }
 }
 type RunParams = { bytes: Uint8Array; feeds: [string, Tensor][]; require: 'native' | 'wasm' }
 
 const engineEntry = compiledEntry(import.meta.url, './engine.ts')
 const channelEntry = compiledEntry(import.meta.url, './channel.ts')
+const scratchEntry = compiledEntry(import.meta.url, './scratch.ts')
+const buildEntry = compiledEntry(import.meta.url, '../onnx/build.ts')
+const tensorEntry = compiledEntry(import.meta.url, '../tensor/tensor.ts')
 const probeSource = `
 import { loadEngine } from ${JSON.stringify(engineEntry.href)}
 import { serve } from ${JSON.stringify(channelEntry.href)}
+import { asFile } from ${JSON.stringify(scratchEntry.href)}
+import { GraphBuilder } from ${JSON.stringify(buildEntry.href)}
+import { float32 } from ${JSON.stringify(tensorEntry.href)}
 serve({
   echo: params => params,
   count: async ({ to, everyMs }, progress) => {
@@ -41,6 +48,14 @@ serve({
     const engine = await loadEngine({ require })
     const session = await engine.createSession({ bytes }, { threads: 1 })
     return [...(await session.run(new Map(feeds))).values()]
+  },
+  hold: (_, progress) => {
+    const b = new GraphBuilder('large')
+    b.output(b.add(b.input('x', 'float32', [1]), b.constant(float32(new Float32Array(2 ** 19)))), 'y')
+    return asFile({ graph: b.build() }, path => {
+      progress(path)
+      return new Promise(() => {})
+    })
   },
   script: source => new Function('return (async () => {' + source + '})()')(),
 })
@@ -219,6 +234,25 @@ describe('ends', () => {
       expect(await client.worker.exited).toMatchObject({ reason: 'crashed', signal: 'SIGSEGV' })
     },
   )
+
+  test('a worker that is killed while it holds a model in a file leaves nothing behind', async () => {
+    const hold = () => {
+      const client = start()
+      return new Promise<{ client: typeof client; path: string }>((resolve, reject) => {
+        client.call('hold', null, { onProgress: path => resolve({ client, path }) }).catch(reject)
+      })
+    }
+    const [killed, other] = await Promise.all([hold(), hold()])
+    const filesOf = ({ path }: { path: string }) => readdir(dirname(path))
+    expect((await filesOf(killed)).sort()).toEqual(['model.onnx', 'weights'])
+    process.kill(killed.client.worker.pid, 'SIGKILL')
+    expect(await killed.client.worker.exited).toMatchObject({ signal: 'SIGKILL' })
+    await expect(filesOf(killed)).rejects.toMatchObject({ code: 'ENOENT' })
+    expect(await filesOf(other)).toHaveLength(2)
+    other.client.worker.kill()
+    await other.client.worker.exited
+    await expect(filesOf(other)).rejects.toMatchObject({ code: 'ENOENT' })
+  })
 
   test('an entry that does not exist is a failure that says so', async () => {
     const { worker } = start({ entry: pathToFileURL(join(folder, 'missing.mjs')) })

@@ -3,7 +3,11 @@
  * when its thread is killed, so models run in child processes with a limit on memory, and a hung one is killed.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
+import { readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { RobustlyError } from '../errors.js'
 import { printable } from '../printable.js'
@@ -45,7 +49,7 @@ export interface WorkerProcess {
   send(message: unknown): boolean
   /** Calls `listener` with every message; gives back the function that ends this. */
   onMessage(listener: (message: unknown) => void): () => void
-  /** Resolves when the process has ended and all of its output was read. Never rejects. */
+  /** Resolves when the process has ended, all of its output was read and its temporary folders are gone. Never rejects. */
   readonly exited: Promise<WorkerExit>
   /** Ends the process at once, whatever it does. */
   kill(reason?: 'stopped' | 'time-limit'): void
@@ -57,10 +61,17 @@ export const canLimitMemory = process.platform === 'linux' && existsSync('/bin/s
 /** Starts a worker process. Throws RobustlyError 'worker-lost' when the system cannot start one. */
 export function startWorker(options: WorkerOptions): WorkerProcess {
   const [command, ...args] = launch(options)
+  const scratch = join(tmpdir(), `robustly-engine-${randomUUID()}-`)
   const child = spawn(command!, args, {
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     serialization: 'advanced',
-    env: { ...allocation, ...process.env, ...options.environment, [parentVariable]: String(process.pid) },
+    env: {
+      ...allocation,
+      ...process.env,
+      ...options.environment,
+      [parentVariable]: String(process.pid),
+      [scratchVariable]: scratch,
+    },
     windowsHide: true,
   })
   const output = outputTail(child)
@@ -73,7 +84,8 @@ export function startWorker(options: WorkerOptions): WorkerProcess {
     })
     child.on('close', (code, signal) => {
       const text = output()
-      resolve({ reason: killed ?? exitReason(code, signal, text), code, signal, output: text || failure })
+      const exit = { reason: killed ?? exitReason(code, signal, text), code, signal, output: text || failure }
+      void removeAll(scratch).finally(() => resolve(exit))
     })
   })
   if (child.pid === undefined) {
@@ -155,6 +167,17 @@ export function compiledEntry(importMetaUrl: string, relative: string): URL {
 
 /** Tells a worker who started it. */
 export const parentVariable = 'ROBUSTLY_PARENT'
+
+/** Tells a worker how paths of folders begin that it makes for a while: one that is killed cannot remove them itself. */
+export const scratchVariable = 'ROBUSTLY_SCRATCH'
+
+/** Removes what begins with this path. What cannot be removed stays. */
+async function removeAll(prefix: string): Promise<void> {
+  const folder = dirname(prefix)
+  const names = await readdir(folder).catch(() => [])
+  const left = names.filter(name => name.startsWith(basename(prefix)))
+  await Promise.allSettled(left.map(name => rm(join(folder, name), { recursive: true, force: true })))
+}
 
 /**
  * `ulimit -d` bounds private writable memory; `exec` keeps the process id and the channel. JavaScript's own heap gets

@@ -1,6 +1,6 @@
 /**
  * Models on their way to and from ONNX Runtime, in a folder of their own that nobody else can read and that is gone
- * afterwards. Large weights go through a second file, which ONNX Runtime maps into memory: inside of a message it would
+ * afterwards; of a worker that is killed the process that started it removes it. Large weights go through a second file, which ONNX Runtime maps into memory: inside of a message it would
  * hold several copies of them at once.
  */
 import { closeSync, existsSync, openSync } from 'node:fs'
@@ -13,6 +13,7 @@ import { decodeModel, type ExternalReader, encodeExternal, encodeModel, largeTen
 import type { GraphSource } from '../onnx/engine.js'
 import { byteLength, type Graph } from '../onnx/graph.js'
 import { holdFile, reasonOf, writeAll } from './file-parts.js'
+import { scratchVariable } from './process.js'
 
 const weights = 'weights'
 
@@ -73,7 +74,8 @@ function readerOf(path: string): ExternalReader {
 }
 
 async function inScratch<T>(use: (folder: string) => Promise<T>): Promise<T> {
-  const folder = await mkdtemp(join(tmpdir(), 'robustly-engine-')).catch((cause: unknown) => {
+  const prefix = process.env[scratchVariable] ?? join(tmpdir(), 'robustly-engine-')
+  const folder = await mkdtemp(prefix).catch((cause: unknown) => {
     throw unwritable(cause)
   })
   try {
