@@ -69,14 +69,28 @@ const rank = (issue: Issue) => (issue.code === 'invalid_type' && issue.path.leng
 
 function unknownKey(key: string, path: readonly PropertyKey[]): string {
   const place = pathText([...path, key])
-  if (path.length > 0) return `${place} is no option`
-  const only = rows.find(([name]) => name === key)?.[1]
+  const only = path.length === 0 ? rows.find(([name]) => name === key)?.[1] : undefined
   if (only?.callOnly) return `${place} belongs on the command line (${only.flag})`
-  const near = nearest(
-    key,
-    configurable.map(([name]) => name),
-  )
+  const near = nearest(key, keysAt(path))
   return `${place} is no option${near === undefined ? '' : `; did you mean ${near}?`}`
+}
+
+interface Place {
+  readonly anyOf?: readonly Place[]
+  readonly items?: Place
+  readonly properties?: Readonly<Record<string, Place>>
+}
+
+/** The keys that objects at a place may have, whichever way they are written. */
+function keysAt(path: readonly PropertyKey[]): string[] {
+  const ways = (place: Place): Place[] => place.anyOf?.flatMap(ways) ?? [place]
+  const inside = (place: Place, key: PropertyKey) =>
+    typeof key === 'number' ? place.items : place.properties?.[String(key)]
+  const places = path.reduce<Place[]>(
+    (found, key) => found.flatMap(place => inside(place, key) ?? []).flatMap(ways),
+    [configJsonSchema()],
+  )
+  return places.flatMap(({ properties = {} }) => Object.keys(properties))
 }
 
 /** `attacks[0].options` */
