@@ -77,13 +77,14 @@ function unknownKey(key: string, path: readonly PropertyKey[]): string {
 
 interface Place {
   readonly anyOf?: readonly Place[]
+  readonly oneOf?: readonly Place[]
   readonly items?: Place
   readonly properties?: Readonly<Record<string, Place>>
 }
 
 /** The keys that objects at a place may have, whichever way they are written. */
 function keysAt(path: readonly PropertyKey[]): string[] {
-  const ways = (place: Place): Place[] => place.anyOf?.flatMap(ways) ?? [place]
+  const ways = (place: Place): Place[] => (place.anyOf ?? place.oneOf)?.flatMap(ways) ?? [place]
   const inside = (place: Place, key: PropertyKey) =>
     typeof key === 'number' ? place.items : place.properties?.[String(key)]
   const places = path.reduce<Place[]>(
