@@ -3,7 +3,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { compileGraph, linearGraph, mlpGraph } from '../../test/support/models.js'
 import type { CompiledModel } from '../model/compile.js'
 import { losses, lossNames } from '../model/losses.js'
+import { GraphBuilder } from '../onnx/build.js'
 import { randomStream } from '../random.js'
+import { float32 } from '../tensor/tensor.js'
 import type { NormName } from '../threat/norm.js'
 import { contains, norms, regionOf, type ThreatModel } from '../threat/threat.js'
 import type { Attack, Sample } from './attack.js'
@@ -217,6 +219,21 @@ describe('scheduler', () => {
     const sample = sampleAt(0, Float32Array.of(0.5, 0.5), 0, 2)
     const outcomes = await run(broken, threatOf('Linf'), [{ sample, attack, options }])
     expect([...outcomes.values()][0]).toMatchObject({ status: 'error', error: expect.stringContaining('not finite') })
+  })
+
+  it('reports gradients that are not finite as an error though the scores are', async () => {
+    // Infinity, from 1e30 twice, meets a closed unit: 0 times infinity is no number.
+    const b = new GraphBuilder('overflow')
+    const unit = b.relu(b.sub(b.input('x', 'float32', [1, 2]), b.constant(float32([2, 2]))))
+    const large = b.mul(b.mul(unit, b.constant(float32([1e30, 1e30]))), b.constant(float32([1e30, 1e30])))
+    b.output(b.add(large, b.constant(float32([1, 0]))), 'logits')
+    await using steep = await compileGraph(b.build(), 2, 2, ['cross-entropy'])
+    const sample = sampleAt(0, Float32Array.of(0.5, 0.5), 0, 2)
+    const outcomes = await run(steep, threatOf('Linf'), [{ sample, attack, options }])
+    expect([...outcomes.values()][0]).toMatchObject({
+      status: 'error',
+      error: 'the loss or its gradient is not finite',
+    })
   })
 
   it('stops when told to', async () => {
