@@ -1,10 +1,11 @@
 /**
- * FMN in Linf where features matter unequally. The model is a network of positive weights, so that its margin rises with every feature
+ * FMN where features matter unequally. In Linf the model is a network of positive weights, so that its margin rises with every feature
  * and the nearest adversarial example is clip(x + t) for the least t that reaches the boundary: found by bisection.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { compileGraph } from '../../test/support/models.js'
+import { compileGraph, linearGraph } from '../../test/support/models.js'
 import { median, proposals } from '../../test/support/proposals.js'
+import { shortest } from '../../test/support/shortest.js'
 import type { CompiledModel } from '../model/compile.js'
 import { GraphBuilder } from '../onnx/build.js'
 import { randomStream } from '../random.js'
@@ -86,5 +87,27 @@ describe('fmn in Linf', () => {
     expect(Math.min(...ratios)).toBeGreaterThan(1 - 1e-4)
     // Steps along the gradient itself stay 6 % above it.
     expect(Math.max(...ratios)).toBeLessThan(1.01)
+  })
+})
+
+describe.each(['L2', 'L1'] as const)('fmn in %s', norm => {
+  it('spends its steps on features that the box lets move', async () => {
+    // Half of the features have most of the slope and stand at the end of the box.
+    const slopes = Array.from({ length: features }, (_, i) => (i % 2 === 0 ? 20 : random.uniform()))
+    const input = Float32Array.from(slopes, (_, i) => (i % 2 === 0 ? 1 : 0.5 * random.uniform()))
+    const reach = slopes.reduce((sum, slope, i) => sum + slope * (1 - input[i]), 0)
+    const at = slopes.reduce((sum, slope, i) => sum + slope * input[i], 0)
+    await using model = await compileGraph(
+      linearGraph([slopes.map(() => 0), slopes], [at + 0.2 * reach, 0]),
+      features,
+      8,
+      ['margin'],
+    )
+    const sample: Sample = { index: 0, input, label: 0, shape: [features], classes: 2 }
+    const [found] = await proposals(model, [sample], fmn, norm, fmn.options.parse({ refine: 0 }))
+    expect(found).toBeDefined()
+    const best = shortest(norm, { point: input, normal: slopes, value: -0.2 * reach })
+    expect(norms[norm].distance(found!, input) / best).toBeGreaterThan(1 - 1e-4)
+    expect(norms[norm].distance(found!, input) / best).toBeLessThan(1.02)
   })
 })

@@ -4,10 +4,11 @@
  *
  * Differences from the reference implementation (adversarial-library): the projection is exact on ball and box together instead of
  * one after the other; the first radii lie a share of gamma beyond the linearised boundary, for a point on it may never be
- * misclassified; steps in Linf go along the signs of the gradient; no starting points; a final refinement.
+ * misclassified; features that the box stops take no part in a step; in Linf it goes along the signs of the gradient; no starting
+ * points; a final refinement.
  */
 import { z } from 'zod'
-import type { NormName } from '../threat/norm.js'
+import type { NormName, Region } from '../threat/norm.js'
 import { norms, regionOf } from '../threat/threat.js'
 import { askGradient, defineAttack } from './attack.js'
 import { dual, lengths } from './boundary.js'
@@ -35,7 +36,8 @@ export const fmn = defineAttack({
     const { input, label: truth } = sample
     const { norm } = threat
     const nearest = nearestTo(sample, threat)
-    const worst = norm.distance(input, farCorner(boxOf(sample, threat)))
+    const box = boxOf(sample, threat)
+    const worst = norm.distance(input, farCorner(box))
     const nextRadius = radii[norm.name]
     const point = input.slice()
     let radius: number | undefined
@@ -47,6 +49,7 @@ export const fmn = defineAttack({
       const moved = norm.distance(point, input)
       const state = { radius, misclassified, gamma, nearest: nearest.distance, loss, gradient, moved }
       radius = Math.min(worst, nextRadius(state))
+      leaveOut(gradient, point, box)
       const size = cosine(share, options.stepSize, options.stepSize / 100)
       if (inRadii.has(norm.name)) norm.step(point, gradient, size * radius, point)
       else norms.L2.step(point, gradient, size, point)
@@ -57,6 +60,13 @@ export const fmn = defineAttack({
     return nearest.point
   },
 })
+
+/** Sets the gradient to zero where the box stops the point: what such features cannot use of a step's length, others can. */
+function leaveOut(gradient: Float32Array, point: Float32Array, { low, high }: Region): void {
+  for (let i = 0; i < point.length; i++) {
+    if (gradient[i] > 0 ? point[i] >= high[i] : point[i] <= low[i]) gradient[i] = 0
+  }
+}
 
 /**
  * Where features have unequal slopes, steps along the gradient bring the steepest of them to the edge of the Linf ball at once and then
