@@ -62,7 +62,7 @@ def main(attacks):
     An attack that is a suite may say in `parts` where its time went."""
     job = json.loads(Path(sys.argv[1]).read_text())
     folder = Path(job["folder"])
-    torch.set_num_threads(1)
+    torch.set_num_threads(job["cores"])
     torch.set_num_interop_threads(1)
     torch.manual_seed(job["seed"])
     np.random.seed(job["seed"])

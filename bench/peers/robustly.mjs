@@ -9,7 +9,10 @@ const run = join(job.folder, 'run')
 rmSync(run, { recursive: true, force: true })
 
 let chosen
-let time
+let began = Number.POSITIVE_INFINITY
+let ended = 0
+let inside = 0
+let processTime = 0
 let cpuSeconds = null
 const watch = watchCpu()
 const { result } = await evaluate({
@@ -23,26 +26,29 @@ const { result } = await evaluate({
   seed: job.seed,
   ...(job.mean === null ? {} : { mean: job.mean, std: job.std }),
   run,
-  processes: 1,
+  processes: job.cores,
   threads: 1,
   onEvent(event) {
     if (event.kind === 'chosen') chosen = event.chosen
-    if (event.kind === 'finished') {
-      time = event
-      cpuSeconds = watch.last(event.wallSeconds)
-    }
+    if (event.kind !== 'finished') return
+    ended = performance.now() / 1000
+    began = Math.min(began, ended - event.wallSeconds)
+    inside += event.runtimeSeconds
+    processTime += event.wallSeconds
+    cpuSeconds = watch.last(ended - began)
   },
 })
+watch.stop()
 
 /** Follows the CPU seconds of this process and its workers. `last` gives those of the last so many wall seconds; null without /proc. */
 function watchCpu() {
-  if (!existsSync('/proc/self/stat')) return { last: () => null }
+  if (!existsSync('/proc/self/stat')) return { last: () => null, stop() {} }
   const seen = []
   const look = () => seen.push({ at: performance.now() / 1000, cpu: cpuNow() })
   const timer = setInterval(look, 20)
   return {
+    stop: () => clearInterval(timer),
     last(wallSeconds) {
-      clearInterval(timer)
       look()
       const end = seen.at(-1)
       const start = seen.findLast(({ at }) => at <= end.at - wallSeconds) ?? seen[0]
@@ -53,21 +59,23 @@ function watchCpu() {
 
 function cpuNow() {
   const { user, system } = process.cpuUsage()
-  let ticks = 0
+  // Workers that have ended count with their parent.
+  let ticks = ticksOf('self', 13)
   for (const task of readdirSync('/proc/self/task')) {
     for (const pid of readFileSync(`/proc/self/task/${task}/children`, 'utf8').split(' ').filter(Boolean)) {
-      ticks += ticksOf(pid)
+      ticks += ticksOf(pid, 11)
     }
   }
   return (user + system) / 1e6 + ticks / 100
 }
 
-function ticksOf(pid) {
+/** User and system time, which stand one after the other in the line of the process. */
+function ticksOf(pid, first) {
   try {
     const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
       .replace(/^.*\) /s, '')
       .split(' ')
-    return Number(fields[11]) + Number(fields[12])
+    return Number(fields[first]) + Number(fields[first + 1])
   } catch {
     return 0 // It ended just now.
   }
@@ -87,12 +95,12 @@ await writeNpy(join(job.folder, 'adversarial.npy'), { dtype: 'float32', shape, d
 writeFileSync(
   join(job.folder, 'answer.json'),
   JSON.stringify({
-    seconds: time.wallSeconds,
+    seconds: ended - began,
     cpuSeconds,
     clean: result.accuracy.standard.correct,
     claimed: result.accuracy.robust.correct,
     batch: chosen.plan.batch,
-    runtimeShare: time.runtimeSeconds / time.wallSeconds,
+    runtimeShare: inside / processTime,
     attacks: result.attacks.map(({ name, seconds, robustAfter, queries }) => ({
       name,
       seconds,

@@ -1,7 +1,8 @@
 /**
  * `npm run bench:peers [-- ROW …]`: robustly beside the toolkits of Python, in one run: the same ONNX file, samples, radius, budget and
- * one core each. Prints a table for each model; every number about accuracy and distance is the verifier's, for all tools alike.
- * Ratios are of wall time without loading, and of CPU time, which other programs on the machine disturb less; peers have the best of a few batch sizes, robustly the one it chooses.
+ * cores, by default one. Prints a table for each model; every number about accuracy and distance is the verifier's, for all tools alike.
+ * Ratios are of wall time without loading, and of CPU time, which other programs on the machine disturb less; peers have the best of a few
+ * batch sizes, robustly the one it chooses. On several cores robustly runs a process on each, the peers one with as many threads.
  */
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -25,11 +26,13 @@ const { values, positionals } = parseArgs({
     samples: { type: 'string' },
     batches: { type: 'string' },
     rounds: { type: 'string', default: '1' },
-    core: { type: 'string', default: '0' },
+    cores: { type: 'string', default: '0' },
     json: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
 })
+
+const cores = values.cores.split(',')
 
 interface Tool {
   readonly tool: string
@@ -50,7 +53,7 @@ Rows: ${rows.map(({ name }) => name).join(', ')} (default: all)
   --samples COUNT   samples of each row (default: of the row, fewer on larger models)
   --batches LIST    batch sizes that peers try, 0 for all samples at once (default: of the row)
   --rounds COUNT    times each tool runs, in turn; the one of median CPU time is shown (default: 1)
-  --core NUMBER     the core that all are bound to, where taskset is at hand (default: 0)
+  --cores LIST      the cores that all are bound to, where taskset is at hand, such as 0,1 (default: 0)
   --json FILE       everything that was measured`)
 } else {
   await compare()
@@ -188,19 +191,20 @@ function jobOf(subject: Subject, row: Row, samples: Samples) {
     labels,
     shape,
     classes: 10,
+    cores: cores.length,
     seed: 0,
   }
 }
 
-/** One process, bound to one core where the system has taskset, with libraries held to one thread. */
+/** One process, bound to the cores where the system has taskset, with libraries held to as many threads. */
 function drive(command: readonly string[], folder: string, job: object): void {
   const path = join(folder, 'job.json')
   writeFileSync(path, JSON.stringify({ ...job, folder }))
-  const bound = process.platform === 'linux' ? ['taskset', '-c', values.core, ...command] : [...command]
-  const one = { OMP_NUM_THREADS: '1', MKL_NUM_THREADS: '1', PYTHONDONTWRITEBYTECODE: '1', PYTHONWARNINGS: 'ignore' }
+  const bound = process.platform === 'linux' ? ['taskset', '-c', values.cores, ...command] : [...command]
+  const threads = { OMP_NUM_THREADS: `${cores.length}`, MKL_NUM_THREADS: `${cores.length}` }
   const { status, error } = spawnSync(bound[0]!, [...bound.slice(1), path], {
     stdio: ['ignore', 2, 2],
-    env: { ...process.env, ...one },
+    env: { ...process.env, ...threads, PYTHONDONTWRITEBYTECODE: '1', PYTHONWARNINGS: 'ignore' },
   })
   if (error !== undefined) throw error
   if (status !== 0) throw new Error(`${command.join(' ')} ended with exit code ${status}`)
