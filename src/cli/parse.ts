@@ -89,11 +89,26 @@ export function attack(text: string, before: readonly PlannedAttack[] = []): Pla
   return [...before, { name: name.trim(), options: Object.fromEntries(options) }]
 }
 
+/**
+ * `other.onnx:mean=0.49,0.48,0.45,layout=NHWC` as its name and values, numbers as numbers; undefined where nothing is said behind a
+ * name. Commas that no key follows belong to the value.
+ */
+export function saidOf(text: string): { readonly name: string; readonly values: object } | undefined {
+  const [, name, said] = /^(.+?):([a-z]+=.*)$/s.exec(text) ?? []
+  if (name === undefined || said === undefined) return undefined
+  const pairs = said.split(/,(?=[a-z]+=)/).map(pair => {
+    const equals = pair.indexOf('=')
+    return [pair.slice(0, equals), scalar(pair.slice(equals + 1))]
+  })
+  return { name, values: Object.fromEntries(pairs) as object }
+}
+
 /** What a schema takes, numbers as numbers. */
-export function checked<Value>(schema: z.ZodType<Value>, text: string): Value {
-  const result = schema.safeParse(/^\d+(\.\d+)?$/.test(text) ? Number(text) : text)
+export function checked<Value>(schema: z.ZodType<Value>, value: unknown): Value {
+  const result = schema.safeParse(/^\d+(\.\d+)?$/.test(String(value)) ? Number(value) : value)
   if (result.success) return result.data
-  throw new InvalidArgumentError(`${result.error.issues[0]!.message}.`)
+  const { path, message } = result.error.issues[0]!
+  throw new InvalidArgumentError(`${[...path, message].join(': ')}.`)
 }
 
 export function list(text: string, before: readonly string[] = []): string[] {

@@ -119,9 +119,17 @@ box: none
       outputs: ['-', join(folder, 'a.md')],
     })
     expect(await load('a.json', '{"model": "https://host/m"}')).toEqual({ model: 'https://host/m' })
-    const named = folderWith('a.yaml', 'surrogates: [s.onnx, { model: t.onnx, mean: "0.5,0.4", layout: NHWC }]')
+    const own = { mean: [0.5, 0.4], layout: 'NHWC' }
+    const named = folderWith(
+      'a.yaml',
+      'surrogates: [s.onnx, { model: t.onnx, mean: "0.5,0.4", layout: NHWC }, "u.onnx:mean=0.5,0.4,layout=NHWC"]',
+    )
     expect(await loadConfig(join(named, 'a.yaml'))).toEqual({
-      surrogates: [join(named, 's.onnx'), { model: join(named, 't.onnx'), mean: [0.5, 0.4], layout: 'NHWC' }],
+      surrogates: [
+        join(named, 's.onnx'),
+        { model: join(named, 't.onnx'), ...own },
+        { model: join(named, 'u.onnx'), ...own },
+      ],
     })
   })
 })
@@ -140,6 +148,7 @@ describe('is refused with what is wrong', () => {
       'surrogates: [{ model: s.onnx, means: 0 }]',
       /surrogates\[0\]\.means is no option; did you mean mean\?/,
     ],
+    ['a wrong key behind a surrogate', 'a.yaml', 'surrogates: ["s.onnx:means=0"]', /Unrecognized key: "means"/],
     ['a surrogate without a model', 'a.yaml', 'surrogates: [{ mean: 0 }]', /surrogates\[0\]\.model: expected string/],
     ['a wrong type inside', 'a.json', '{"attacks": ["pgd", {"name": 1}]}', /attacks\[1\]\.name: expected string/],
     [
@@ -303,6 +312,7 @@ describe('flags before environment before config before defaults', () => {
       ROBUSTLY_ALLOW_PRIVATE: 'true',
       ROBUSTLY_INDIVIDUAL: '0',
       ROBUSTLY_BOX: '0:2',
+      ROBUSTLY_SURROGATES: 'a.onnx; C:\\b.onnx:mean=0.5,std=0.2,0.3,scale=255,channels=bgr',
       ROBUSTLY_EPSILON: '',
     }
     const { settings } = await resolve({}, variables, { epsilon: 1 })
@@ -314,11 +324,13 @@ describe('flags before environment before config before defaults', () => {
       allowPrivate: true,
       individual: false,
       box: [0, 2],
+      surrogates: ['a.onnx', { model: 'C:\\b.onnx', mean: [0.5], std: [0.2, 0.3], scale: 255, channels: 'bgr' }],
       epsilon: '1',
     })
     for (const [name, text] of [
       ['ROBUSTLY_SEED', 'x'],
       ['ROBUSTLY_LAYOUT', 'HWC'],
+      ['ROBUSTLY_SURROGATES', 'a.onnx:layout=HWC'],
       ['ROBUSTLY_INDIVIDUAL', 'maybe'],
       ['ROBUSTLY_QUERY_BUDGET', '-1'],
     ] as const) {

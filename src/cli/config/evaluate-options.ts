@@ -35,7 +35,13 @@ const entrance = {
   channels: z.enum(['rgb', 'bgr']),
 } as const
 
-const surrogate = z.union([text, z.strictObject({ model: text, ...z.object(entrance).partial().shape })])
+const surrogate = z.strictObject({ model: text, ...z.object(entrance).partial().shape })
+
+/** `other.onnx`, `other.onnx:mean=0.5,layout=NHWC`. */
+function surrogateIn(words: string): string | z.infer<typeof surrogate> {
+  const said = parse.saidOf(words)
+  return said === undefined ? words : parse.checked(surrogate, { model: said.name, ...said.values })
+}
 
 /** A switch that is given or not. */
 const given = (flag: string, group: string, description: string) =>
@@ -124,9 +130,9 @@ export const evaluateOptions = {
     flag: '--surrogate <file>',
     group: groups.asked,
     description:
-      'a model on which attacks by gradients run in place of this one; may be repeated: then on the mean of their logits; in a file also { model, mean, std, layout, scale, channels } where data enter it in another way',
-    schema: z.array(surrogate).min(1),
-    read: itself,
+      'a model on which attacks by gradients run in place of this one; may be repeated: then on the mean of their logits; FILE:mean=0.5,std=0.25,layout=NHWC,scale=255,channels=bgr (in a config file also { model, mean, … }) where data enter it in another way',
+    schema: z.array(z.union([text.pipe(written(surrogateIn)), surrogate])).min(1),
+    read: surrogateIn,
     repeatable: true,
     path: 'model',
   }),

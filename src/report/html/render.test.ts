@@ -170,4 +170,11 @@ test('the command says what is not as usual, with names in place of paths', () =
       ' --layout NHWC --attack fgsm --attack pgd:steps=7 --individual --seed 3',
   )
   expect(commandOf({ ...spec, suite: 'standard' }, path => path)).toContain('--suite standard')
+  const surrogateModels = [
+    { path: 'a.onnx', sha256: '' },
+    { path: 'b.onnx', sha256: '', space: { mean: [0.5, 0.25], layout: 'NHWC', scale: 255 } },
+  ] as const
+  expect(commandOf({ ...spec, surrogateModels }, path => path)).toContain(
+    '--surrogate a.onnx --surrogate b.onnx:mean=0.5,0.25,layout=NHWC,scale=255 --data',
+  )
 })
