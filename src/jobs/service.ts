@@ -88,15 +88,15 @@ function readEndpointFile(path: string): EndpointFile {
   const fail = (message: string): never => {
     throw new RobustlyError('config', `the endpoint file ${printable(path)} ${message}`)
   }
-  let value: unknown
+  let checked: ReturnType<typeof endpointSchema.safeParse>
   try {
     if (statSync(path).size > largest) fail('is too large')
-    value = JSON.parse(readFileSync(path, 'utf8'))
+    checked = endpointSchema.safeParse(JSON.parse(readFileSync(path, 'utf8')))
   } catch (error) {
     if (error instanceof RobustlyError) throw error
-    fail(error instanceof SyntaxError ? 'is not JSON' : `cannot be read: ${fileProblem(error)}`)
+    if (error instanceof RangeError) return fail('is nested too deeply')
+    return fail(error instanceof SyntaxError ? 'is not JSON' : `cannot be read: ${fileProblem(error)}`)
   }
-  const checked = endpointSchema.safeParse(value)
   if (checked.success) return checked.data
   const issues = checked.error.issues.map(({ path, message }) =>
     printable(`${path.join('.') || 'it'}: ${message}`, 200),

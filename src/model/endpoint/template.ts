@@ -9,14 +9,11 @@ export interface Placeholder {
   readonly input: string | undefined
 }
 
-/** Deeper nesting is no request. */
-const deepest = 32
-
 /** Placeholders of a template, in order. */
-export function placeholdersIn(template: unknown, depth = 0): Placeholder[] {
+export function placeholdersIn(template: unknown): Placeholder[] {
   if (typeof template === 'string') return [placeholderIn(template) ?? []].flat()
-  if (template === null || typeof template !== 'object' || depth > deepest) return []
-  return Object.values(template).flatMap(inner => placeholdersIn(inner, depth + 1))
+  if (template === null || typeof template !== 'object') return []
+  return Object.values(template).flatMap(placeholdersIn)
 }
 
 /** The template as JSON, with texts of JSON in the place of its placeholders. */
