@@ -67,7 +67,7 @@ export async function compare(
     if (!original.every(Number.isFinite)) {
       return { randomised: false, warnings: ['The model answers random inputs with scores that are not finite.'] }
     }
-    const apart = Math.min(distance(own, original), distance(softmax(own), original))
+    const apart = Math.min(...readings.map(read => distance(read(own), original)))
     if (apart <= tolerances[precision]) continue
     if (precision === 'single' || !(apart < another)) throw notTheSame()
     warnings.add(
@@ -94,6 +94,14 @@ function distance(a: Float32Array, b: Float32Array): number {
   return a.reduce((most, value, i) => Math.max(most, Math.abs(value - b[i]) / scale), 0)
 }
 
+/** What the file's scores may be of the logits: what was cut off its end. */
+const readings: readonly ((logits: Float32Array) => Float32Array)[] = [
+  logits => logits,
+  softmax,
+  logits => logits.map(value => 1 / (1 + Math.exp(-value))),
+  logits => logits.map(Math.exp),
+]
+
 function softmax(logits: Float32Array): Float32Array {
   const largest = Math.max(...logits)
   const powers = logits.map(value => Math.exp(value - largest))
@@ -108,14 +116,15 @@ async function sameOnAverage(
   boundOf: (row: number) => Float32Array | undefined,
 ): Promise<boolean> {
   const { classes } = model
-  const own = samples.map(() => [moments(classes), moments(classes)] as const)
+  const own = samples.map(() => readings.map(() => moments(classes)))
   const original = samples.map(() => moments(classes))
   for (let draw = 0; draw < draws; draw++) {
     const all = await model.scores()
     for (const [row, sample] of samples.entries()) {
       const logits = all.subarray(row * classes, (row + 1) * classes)
-      own[row][0].add(logits)
-      own[row][1].add(softmax(logits))
+      readings.forEach((read, i) => {
+        own[row][i].add(read(logits))
+      })
       original[row].add(await verifier.scores(sample, boundOf(row)))
     }
   }

@@ -9,6 +9,7 @@ import type { TypedGraph, ValueInfo } from '../onnx/graph.js'
 import { randomNodes } from '../onnx/passes/draws.js'
 import { noGradientOf } from '../onnx/passes/ml.js'
 import { scoresOf } from '../onnx/passes/scores.js'
+import { saidOfSingle } from '../onnx/passes/single-score.js'
 import { type Engine, loadEngine } from '../runtime/engine.js'
 import { type ModelFile, readModelFile } from '../runtime/files.js'
 import { compare, randomSample } from './compare.js'
@@ -59,6 +60,7 @@ export async function inspectModel(path: string, options: InspectOptions = {}): 
   const space = options.space ?? spaceOfModel(input)
   const engine = await loadEngine(options.engine === undefined ? {} : { require: options.engine })
   await using verifier = await openVerifier(engine, file, space, { threads: 1 })
+  const taken = verifier.single === undefined ? [] : [saidOfSingle[verifier.single]]
   const { replaced, ...findings } = await differentiated(file, verifier, {
     engine,
     space,
@@ -66,6 +68,7 @@ export async function inspectModel(path: string, options: InspectOptions = {}): 
   })
   return {
     ...findings,
+    notes: [...taken, ...findings.notes],
     file: file.file,
     sha256: file.sha256,
     producer: file.producer,

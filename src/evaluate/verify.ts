@@ -10,6 +10,7 @@ import type { ModelFunction } from '../onnx/codec/index.js'
 import type { Graph } from '../onnx/graph.js'
 import { mixesSamples } from '../onnx/passes/quantization.js'
 import { type ScoredGraph, scoresOf } from '../onnx/passes/scores.js'
+import { pairsOf, type SingleScore, singleScore } from '../onnx/passes/single-score.js'
 import type { Engine } from '../runtime/engine.js'
 import { elementsFor, type NumberType, toFloat32, writeFloats } from '../tensor/convert.js'
 import { type DataOf, type DataType, sizeOf, type Tensor } from '../tensor/tensor.js'
@@ -61,7 +62,8 @@ export async function judge(
  * Opens the file itself; only a ZipMap at its end, whose dictionaries no tensor holds, is left out. Samples are rounded to
  * the type of its input, and scores come as float32: one for the label and zero for the rest where it gives labels alone.
  * Samples run `rows` at a time, or as many as a model of fixed batch takes; what is missing to a full
- * batch repeats the last one. Throws `model-unsupported` when its scores are not one row per sample of at least two classes.
+ * batch repeats the last one. A single score per sample is read as those of two classes. Throws `model-unsupported` when its
+ * scores are not one row per sample.
  */
 export async function openVerifier(
   engine: Engine,
@@ -80,6 +82,7 @@ export async function openVerifier(
   const source = listed ? { path: model.path } : { graph: scored.graph, functions: model.functions ?? [] }
   const session = await engine.createSession(source, { threads })
   const read = scoreReader(scored)
+  let single: SingleScore | undefined
   const stated = input.shape?.[0]
   let fixed = typeof stated === 'number' && stated > 0 ? stated : undefined
   const features = sizeOf(plan.inputShape)
@@ -101,7 +104,8 @@ export async function openVerifier(
         for (const { write } of others) write(own!, row)
       }
       const [result] = await run()
-      const all = read(result)
+      const given = read(result)
+      const all = single === undefined ? given : pairsOf(given, single)
       return all.subarray(0, (all.length / batch) * count)
     }
   }
@@ -123,21 +127,20 @@ export async function openVerifier(
     return concatenated(parts)
   }
   try {
-    const { length: classes } = await scores(new Float32Array(sizeOf(space.sampleShape)))
-    if (!Number.isInteger(classes) || classes < 2) {
+    const { length: given } = await scores(new Float32Array(sizeOf(space.sampleShape)))
+    if (!Number.isInteger(given) || given < 1) {
       throw new RobustlyError(
         'model-unsupported',
-        `the model gives ${classes} score per sample in "${output.name}", expected one for each of at least 2 classes`,
-        {
-          hint: 'A model with a single sigmoid output must be exported with two scores.',
-        },
+        `the model gives ${given} scores per sample in "${output.name}", expected a row of scores for each sample`,
       )
     }
+    if (given === 1) single = singleScore(scored.graph, output.name)
     if (fixed === undefined && rows > 1 && (mixesSamples(model.graph) || !(await takesBatches(scores, rows, space))))
       fixed = 1
     return {
-      classes,
+      classes: Math.max(2, given),
       scores,
+      ...(single && { single }),
       get runtimeSeconds() {
         return session.runtimeSeconds
       },

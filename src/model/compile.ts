@@ -24,6 +24,7 @@ import { floatingPoint, hasQuantised } from '../onnx/passes/quantization.js'
 import { foldScales } from '../onnx/passes/scales.js'
 import { scoresOf } from '../onnx/passes/scores.js'
 import { simplify, typed } from '../onnx/passes/simplify.js'
+import { twoScores } from '../onnx/passes/single-score.js'
 import { splitSoftmax } from '../onnx/passes/softmax.js'
 import type { Engine } from '../runtime/engine.js'
 import { workspace } from '../tensor/kernels.js'
@@ -137,7 +138,7 @@ export async function specialise(prepared: PreparedModel, engine: Engine, batch:
   const output = fixedBatch.outputs[0]
   const placed = withInputPlan(fixedBatch, inputName, batch, plan)
   const simple = await simplify({ ...placed, outputs: [output] }, engine, prepared.functions)
-  const graph = foldScales(withHardSwish(explicitPads(floatingPoint(await typed(simple, engine)))))
+  const graph = twoScores(foldScales(withHardSwish(explicitPads(floatingPoint(await typed(simple, engine))))))
   const separate = separateDraws(graph, batch)
   const retyped = separate === undefined ? undefined : await typed(separate, engine).catch(() => undefined)
   return retyped !== undefined && keepsShapes(graph, retyped) ? retyped : graph

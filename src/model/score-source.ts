@@ -3,6 +3,7 @@
  * time, and as a BatchModel the attacks that need no gradients.
  */
 import { RobustlyError } from '../errors.js'
+import type { SingleScore } from '../onnx/passes/single-score.js'
 import type { Usage } from '../runtime/http/usage.js'
 import { sizeOf } from '../tensor/tensor.js'
 import type { BatchModel, RowAccount } from './batch-model.js'
@@ -19,6 +20,8 @@ export interface ScoreSource extends AsyncDisposable {
   readonly runtimeSeconds: number
   /** What the scores are. Default 'scores': whatever they turn out to be. Of 'labels' the largest score alone counts. */
   readonly answers?: 'scores' | 'probabilities' | 'labels'
+  /** Of a model that gives one score per sample: what it is taken for. */
+  readonly single?: SingleScore
   /** Rows that are evaluated together at most. Default: as many as come. */
   readonly rowsAtOnce?: number
   /** About a row of the last answer. */

@@ -406,6 +406,18 @@ describe('splitSoftmax', () => {
     expect(notes[0]).toMatch(note)
   })
 
+  test.each(['Sigmoid', 'Exp'])('a %s of each score, behind an Identity', async op => {
+    const before = graphOf({
+      input: ['n', 5],
+      nodes: [relu, node(op, ['h'], ['s']), node('Identity', ['s'], ['y'])],
+      outputShape: ['n', 5],
+    })
+    const { graph, notes } = splitSoftmax(before)
+    expect(notes).toEqual([`The final ${op} was cut off: the model now gives logits.`])
+    const x = numbers([2, 5])
+    expect([...(await run(graph, x))[0]!.data]).toEqual([...x.data].map(value => Math.max(0, Number(value))))
+  })
+
   test.each([
     ['quantised and back', ['QuantizeLinear', 'DequantizeLinear'], 'float32'],
     ['quantised', ['QuantizeLinear'], 'uint8'],

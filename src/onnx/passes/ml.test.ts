@@ -5,9 +5,9 @@ import { describe, expect, it } from 'vitest'
 import { engine, expectClose } from '../../../test/support/gradcheck.js'
 import { type Attributes, float, floats, int, ints, text } from '../../../test/support/nodes.js'
 import { RobustlyError } from '../../errors.js'
-import { float32, toNumbers } from '../../tensor/tensor.js'
+import { float32, int64, toNumbers } from '../../tensor/tensor.js'
 import { decodeModel, encodeModel } from '../codec/index.js'
-import type { Graph, Node } from '../graph.js'
+import { type Graph, initializer, type Node } from '../graph.js'
 import { canonical } from './canonical.js'
 import { singlePrecision } from './halves.js'
 import { noGradientOf, standardOperators } from './ml.js'
@@ -107,7 +107,12 @@ const rows: readonly {
     more: [['Normalizer', { norm: text('L1') }]],
     cut: true,
   },
-  { op: 'LinearClassifier', shows: 'one against the rest', attributes: { ...three, post_transform: text('LOGISTIC') } },
+  {
+    op: 'LinearClassifier',
+    shows: 'one against the rest',
+    attributes: { ...three, post_transform: text('LOGISTIC') },
+    cut: true,
+  },
   {
     op: 'LinearClassifier',
     shows: 'one against the rest, normalised',
@@ -132,6 +137,23 @@ describe('standardOperators', () => {
     expectClose(await run(written, input), await run(graph, input), 1e-5, op)
     const notes = splitSoftmax(written).notes
     expect(notes.some(note => note.includes('cut off'))).toBe(cut === true)
+  })
+
+  it.each([
+    ['columns in any order, one of them twice', int64([2, 0, 2])],
+    ['a column', int64([1], [])],
+    ['a table of columns', int64([0, 2], [1, 2])],
+  ])('ArrayFeatureExtractor, %s', async (_, places) => {
+    const graph = graphOf('ArrayFeatureExtractor', {})
+    const [node] = graph.nodes
+    const given = {
+      ...graph,
+      nodes: [{ ...node!, inputs: ['x', 'places'] }],
+      initializers: new Map([['places', initializer(places)]]),
+    }
+    const { graph: written } = standardOperators(given)
+    expect(written.nodes.filter(node => node.domain !== '')).toEqual([])
+    expectClose(await run(written, finite), await run(given, finite), 0, 'ArrayFeatureExtractor')
   })
 
   it.each([

@@ -1,7 +1,7 @@
 /**
  * Operators of ai.onnx.ml, which scikit-learn's exporters write. Those that are arithmetic are written out with ai.onnx
- * operators, so that gradients flow: Scaler, Normalizer, Imputer, FeatureVectorizer, Binarizer, LinearRegressor and
- * LinearClassifier. What is left has no gradient, some of it by nature: the scores of a tree ensemble are steps.
+ * operators, so that gradients flow: Scaler, Normalizer, Imputer, FeatureVectorizer, Binarizer, ArrayFeatureExtractor,
+ * LinearRegressor and LinearClassifier. What is left has no gradient, some of it by nature: the scores of a tree ensemble are steps.
  * Source: the ONNX operator specification (Operators-ml.md), and ONNX Runtime where that is silent.
  */
 import { float32, int64 } from '../../tensor/tensor.js'
@@ -69,6 +69,10 @@ class Writer {
     return this.additions.constant(float32(values, shape), wish)
   }
 
+  integers(values: readonly number[], wish: string): string {
+    return this.additions.constant(int64(values), wish)
+  }
+
   /** Emits a node; its output is `to`, or a new value named after it. */
   emit(
     op: string,
@@ -105,7 +109,7 @@ const rules: Readonly<Record<string, Rule>> = {
     const reduction = { MAX: 'ReduceMax', L1: 'ReduceL1', L2: 'ReduceL2' }[norm]
     if (reduction === undefined) return false
     const values = asFloats(w, node, x)
-    const axes = w.additions.constant(int64([1]), `${node.name}/axes`)
+    const axes = w.integers([1], `${node.name}/axes`)
     const size = w.emit(reduction, [values, axes], node)
     const isZero = w.emit('Equal', [size, w.floats([0], [], `${node.name}/zero`)], node)
     const divisor = w.emit('Where', [isZero, w.floats([1], [], `${node.name}/one`), size], node)
@@ -131,6 +135,13 @@ const rules: Readonly<Record<string, Rule>> = {
       ? w.emit('IsNaN', [x], node)
       : w.emit('Equal', [x, w.floats([replaced], [], `${node.name}/replaced`)], node)
     w.emit('Where', [missing, w.floats(imputed, [imputed.length], `${node.name}/imputed`), x], node, node.outputs[0])
+    return true
+  },
+
+  // y = the columns of x at these places, also where one is asked for by a single number
+  ArrayFeatureExtractor(w, node) {
+    const places = w.emit('Reshape', [node.inputs[1]!, w.integers([-1], `${node.name}/list`)], node)
+    w.emit('Gather', [node.inputs[0]!, places], node, node.outputs[0], { axis: intAttribute(-1) })
     return true
   },
 

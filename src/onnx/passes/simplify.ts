@@ -65,10 +65,14 @@ export async function typed(graph: Graph, engine: GraphEngine): Promise<TypedGra
     listed.add(name)
     more.push({ name, dtype: 'other', typeText: 'unknown', shape: undefined })
   }
-  const known = await engine.outputTypes({
-    graph: withoutWeights({ ...graph, outputs: [...graph.outputs, ...more] }),
-  })
-  for (const [name, type] of known) if (!types.has(name)) types.set(name, fixed(name, type))
+  // Some files state another shape of an output than it has: what is inferred counts, where anything is.
+  const own = graph.outputs.map(output => ({ ...output, shape: undefined }))
+  const known = await engine.outputTypes({ graph: withoutWeights({ ...graph, outputs: [...own, ...more] }) })
+  for (const [name, type] of known) {
+    if (types.has(name)) continue
+    const stated = isFixed(type.shape) ? undefined : graph.outputs.find(output => output.name === name)
+    types.set(name, fixed(name, { ...type, shape: stated?.shape ?? type.shape }))
+  }
   return { ...graph, types }
 }
 
@@ -87,9 +91,13 @@ function withoutWeights(graph: Graph): Graph {
 /** Fewer may be scales of a Resize and the like, which do decide shapes. */
 const fewestElements = 1024
 
+function isFixed(shape: readonly Dim[] | undefined): shape is Shape {
+  return shape?.every(dim => typeof dim === 'number') === true
+}
+
 function fixed(name: string, type: { readonly dtype: string; readonly shape: readonly Dim[] | undefined }): ValueType {
   const { dtype, shape } = type
-  if (dtype !== 'other' && shape?.every(dim => typeof dim === 'number')) return { dtype, shape } as ValueType
+  if (dtype !== 'other' && isFixed(shape)) return { dtype, shape } as ValueType
   const got = dtype === 'other' ? 'it is no tensor' : `[${shape?.map(dim => dim ?? '?').join(', ') ?? 'unknown rank'}]`
   throw new RobustlyError('model-unsupported', `the shape of the value "${name}" is not fixed: ${got}`, {
     hint: 'export the model with fixed spatial dimensions, or state the shape of its input',

@@ -19,6 +19,9 @@ import {
 /** Operators that hand their first input's numbers on in the same order. */
 const shapeOnly = new Set(['Identity', 'Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Dropout'])
 
+/** Functions of each score alone that grow with it and go flat: the order of the classes is that of what they are given. */
+const growing = new Set(['Sigmoid', 'Exp'])
+
 /** Whether a node only rounds: conversions between floats, and quantisation. After a Softmax that was cut off it has nothing to do. */
 function onlyRounds(node: Node): boolean {
   if (node.op === 'Cast') return attributeOf(node, 'to', 'int') === elementTypes.float32
@@ -26,7 +29,7 @@ function onlyRounds(node: Node): boolean {
 }
 
 /**
- * Cuts the Softmax that ends the first output off, looking through nodes that only round or change the shape, and brings outputs
+ * Cuts the Softmax, Sigmoid or Exp that ends the first output off, looking through nodes that only round or change the shape, and brings outputs
  * [N, K, 1, …] to [N, K]. Expects the canonical opset. The first output is then named `logits` (made unique).
  * LogSoftmax stays: log-probabilities are logits too, and its gradient does not vanish.
  */
@@ -44,11 +47,13 @@ export function splitSoftmax(graph: Graph): Rewritten {
   let cut: Node | undefined
   if (node?.op === 'LogSoftmax' && node.domain === '') {
     notes.push('The model ends in LogSoftmax; its log-probabilities are used as logits.')
+  } else if (node?.domain === '' && growing.has(node.op)) {
+    cut = node
   } else if (node?.op === 'Softmax' && node.domain === '') {
     if (overClasses(node, shapes.get(node.outputs[0]!) ?? (chain.length === 0 ? output.shape : undefined))) cut = node
     else notes.push(`The final Softmax of node "${node.name}" is not over the classes alone, so it was left in place.`)
   }
-  if (cut !== undefined) notes.push('The final Softmax was cut off: the model now gives logits.')
+  if (cut !== undefined) notes.push(`The final ${cut.op} was cut off: the model now gives logits.`)
   return { graph: withLogits(graph, output, cut, chain, producers, notes), notes }
 }
 
