@@ -67,6 +67,7 @@ const graphs: readonly (readonly [string, Graph])[] = [
   ["PyTorch's attention", attention()],
   ['steps written out', unrolledSteps()],
   ['an Expand', expanded()],
+  ['a Slice of all', whole()],
 ]
 
 /** The samples of two batches joined and picked apart by constant positions. */
@@ -74,6 +75,62 @@ function picked(): Graph {
   const b = new GraphBuilder('picked')
   const flat = b.reshape(b.exp(b.input('x', 'float32', [2, 3])), [6])
   return stated(b, b.matMul(b.gather(flat, b.constant(int64([2, 1, 0, 5, 4, 3], [2, 3])), 0), weights(b, [3, 4])))
+}
+
+/** The nearest of the points of a cloud, which stand in one list for all clouds. */
+function neighbours(): Graph {
+  const b = new GraphBuilder('neighbours')
+  const x = b.input('x', 'float32', [1, 4, 3])
+  const products = b.matMul(x, b.transpose(x, [0, 2, 1]))
+  const [, nearest] = b.emit('TopK', [products, b.integers([2])], { axis: -1 }, [
+    { dtype: 'float32', shape: [1, 4, 2] },
+    { dtype: 'int64', shape: [1, 4, 2] },
+  ]) as [Value, Value]
+  const places = b.reshape(nearest, [8, 1])
+  const [found] = b.emit('GatherND', [b.reshape(x, [4, 3]), places], {}, [{ dtype: 'float32', shape: [8, 3] }])
+  return stated(b, b.reduceSum(b.reshape(found!, [1, 8, 3]), [1]))
+}
+
+/** A picture for all its windows: before them, not behind each. */
+function tiled(operator: 'Tile' | 'Expand'): Graph {
+  const b = new GraphBuilder('tiled')
+  const x = b.input('x', 'float32', [1, 4, 3])
+  const windows = b.reshape(x, [2, 2, 3])
+  const mean = b.reduceMean(x, [1], true)
+  const counts = b.integers(operator === 'Tile' ? [2, 2, 1] : [2, 2, 3])
+  const [shared] = b.emit(operator, [mean, counts], {}, [windows]) as [Value]
+  return stated(b, b.reshape(b.mul(windows, shared), [1, 12]))
+}
+
+/** Samples apart from each other. */
+function apart(operator: 'Slice' | 'Split'): Graph {
+  const b = new GraphBuilder('apart')
+  const windows = b.reshape(b.input('x', 'float32', [1, 4, 3]), [2, 2, 3])
+  const type = { dtype: 'float32', shape: [1, 2, 3] } as const
+  const [first] =
+    operator === 'Slice'
+      ? b.emit('Slice', [windows, b.integers([0]), b.integers([1]), b.integers([0])], {}, [type])
+      : b.emit('Split', [windows], { axis: 0, num_outputs: 2 }, [type, type])
+  return stated(b, b.reshape(b.sub(windows, first!), [1, 12]))
+}
+
+/** Slices that leave nothing out. */
+function whole(): Graph {
+  const b = new GraphBuilder('whole')
+  const x = b.input('x', 'float32', [1, 4, 3])
+  const [same] = b.emit('Slice', [x, b.integers([0, 1]), b.integers([1, 9]), b.integers([0, 1])], {}, [
+    { dtype: 'float32', shape: [1, 3, 3] },
+  ])
+  return stated(b, b.reshape(same!, [1, 9]))
+}
+
+/** The first point of a cloud, replaced in the list of all points. */
+function replaced(): Graph {
+  const b = new GraphBuilder('replaced')
+  const list = b.reshape(b.input('x', 'float32', [1, 4, 3]), [4, 3])
+  const zeros = b.full([1, 3], 0, 'float32')
+  const [changed] = b.emit('ScatterND', [list, b.constant(int64([0], [1, 1])), zeros], {}, [list])
+  return stated(b, b.reduceSum(b.reshape(changed!, [1, 4, 3]), [1]))
 }
 
 async function singly(graph: Graph, x: Float32Array, sample: Shape, rows: number): Promise<Float32Array> {
@@ -109,6 +166,24 @@ describe('exports for one sample', () => {
     scores.forEach((score, i) => {
       expect(score).toBeCloseTo(wanted[i]!, 4)
     })
+  })
+
+  test.each([
+    ['GatherND', neighbours()],
+    ['ScatterND', replaced()],
+    ['Tile', tiled('Tile')],
+    ['Expand', tiled('Expand')],
+    ['Slice', apart('Slice')],
+    ['Split', apart('Split')],
+  ] as const)('where %s mixes samples the batch stays as it is', async (operator, graph) => {
+    const { prepared, model: compiling } = compiled(graph, 3)
+    expect(prepared.fixed).toMatchObject({ batch: 1, needed: true })
+    expect(prepared.notes).toContainEqual(expect.stringContaining(`(${operator})`))
+    await using model = await compiling
+    const random = randomStream(1, 0, 'samples')
+    model.inputs.set(Float32Array.from(model.inputs, random.normal))
+    const wanted = await singly(graph, model.inputs, [4, 3], 1)
+    expect(await model.scores()).toEqual(wanted)
   })
 
   test('what cannot be stacked runs as many samples at a time as the file takes', async () => {

@@ -17,7 +17,12 @@ export const batchRules: ReadonlyMap<string, BatchRule> = new Map<string, BatchR
   ['Transpose', transpose],
   ['Unsqueeze', unsqueeze],
   ['Expand', expand],
+  ['Tile', tile],
+  ['Slice', slice],
+  ['Split', split],
   ['Gather', gather],
+  ['GatherND', gatherND],
+  ['ScatterND', scatterND],
   ['ArgMax', argument],
   ['ArgMin', argument],
   ['OneHot', oneHot],
@@ -59,8 +64,40 @@ function expand(walk: BatchWalk, node: Node, axis: number): readonly Node[] {
   const place = to - Math.max(0, rank - target.length)
   walk.carry(node, to)
   if (place < 0 || target[place] === 1) return [node]
+  const dim = walk.shapeOf(node.inputs[0]!)?.[axis]
+  if (target[place] !== dim && !walk.isBatch(target[place])) return walk.drop(node, 'repeats the batch')
   const inputs = [node.inputs[0]!, walk.constant(target.with(place, 1), `${node.outputs[0]}/shape`)]
   return [changed(node, { inputs })]
+}
+
+/** Copies stand before the samples of a batch, what exporters join to it behind them. */
+function tile(walk: BatchWalk, node: Node, axis: number): readonly Node[] {
+  if (walk.constantOf(node.inputs[1])?.[axis] !== 1) return walk.drop(node, 'repeats the batch')
+  walk.carry(node, axis)
+  return [node]
+}
+
+/** All samples of the file's batch are all samples. */
+function slice(walk: BatchWalk, node: Node, axis: number): readonly Node[] {
+  const [starts, ends, axes, steps] = node.inputs.slice(1).map(name => walk.constantOf(name))
+  const shape = walk.shapeOf(node.inputs[0]!) ?? []
+  const listed = axes ?? starts?.map((_, i) => i)
+  const at = listed?.findIndex(each => (each < 0 ? each + shape.length : each) === axis) ?? -1
+  walk.carry(node, axis)
+  if (at < 0) return [node]
+  const [start, end, step = 1, dim] = [starts?.[at], ends?.[at], steps?.[at], shape[axis]]
+  const whole = start === 0 && step === 1 && end !== undefined && typeof dim === 'number' && end >= dim
+  if (!whole) return walk.drop(node, 'picks samples out of the batch')
+  const open = walk.constant(ends!.with(at, Number.MAX_SAFE_INTEGER), `${node.outputs[0]}/ends`)
+  return [changed(node, { inputs: node.inputs.with(2, open) })]
+}
+
+function split(walk: BatchWalk, node: Node, axis: number): readonly Node[] {
+  const given = attributeOf(node, 'axis', 'int') ?? 0
+  const along = given < 0 ? given + (walk.rankOf(node.inputs[0]!) ?? 0) : given
+  if (along === axis) return walk.drop(node, 'splits the batch')
+  walk.carry(node, axis)
+  return [node]
 }
 
 function unsqueeze(walk: BatchWalk, node: Node, axis: number): readonly Node[] {
@@ -77,6 +114,21 @@ function gather(walk: BatchWalk, node: Node, axis: number): readonly Node[] {
   if (along === axis) return walk.drop(node, 'picks samples out of the batch')
   // The dimensions of the indices take the place of the axis.
   walk.carry(node, along < axis ? axis - 1 + (walk.rankOf(node.inputs[1]!) ?? 1) : axis)
+  return [node]
+}
+
+/** Positions name samples where they reach the batch; dimensions that samples and positions share stay. */
+function gatherND(walk: BatchWalk, node: Node, axis: number): readonly Node[] {
+  if (axis >= (attributeOf(node, 'batch_dims', 'int') ?? 0)) return walk.drop(node, 'picks samples out of the batch')
+  walk.carry(node, axis)
+  return [node]
+}
+
+function scatterND(walk: BatchWalk, node: Node, axis: number): readonly Node[] {
+  // A position is as long as the last dimension of the indices.
+  const length = walk.shapeOf(node.inputs[1]!)?.at(-1)
+  if (typeof length !== 'number' || axis < length) return walk.drop(node, 'writes to single samples of the batch')
+  walk.carry(node, axis)
   return [node]
 }
 

@@ -70,8 +70,12 @@ export class BatchWalk {
     return this.additions.constant(int64(values), wish)
   }
 
+  shapeOf(name: string): readonly Dim[] | undefined {
+    return this.#shapes.get(name)
+  }
+
   rankOf(name: string): number | undefined {
-    return this.#shapes.get(name)?.length
+    return this.shapeOf(name)?.length
   }
 
   /** Targets name the batch as a number; -1 or 0 in its place follow the batch. */
