@@ -88,6 +88,7 @@ test('counts what the records say', () => {
       robustAfter: 2,
       alone: 0,
       blind: 1,
+      empty: 2,
       queries: { forward: 4, gradient: 40 },
     },
     {
@@ -98,6 +99,7 @@ test('counts what the records say', () => {
       robustAfter: 1,
       alone: 0,
       blind: 0,
+      empty: 1,
       queries: { forward: 2, gradient: 20 },
     },
   ])
@@ -121,6 +123,15 @@ test('counts what was broken without gradients after gradients had failed, sampl
   const { attacks, byGradients } = tally.result()
   expect(attacks.map(({ alone }) => alone)).toEqual([0, 0, 1])
   expect(byGradients).toBe(2)
+})
+
+test('a point beyond epsilon is not nothing, nor is one that fooled surrogates alone', () => {
+  const tally = startTally({ attacks: [{ name: 'rays', options: {} }] })
+  const transfer = { queries: { forward: 1, gradient: 0 }, fooledSurrogate: true }
+  tally.add(record({ attempts: [{ ...attempt('rays', 'exhausted'), distance: 0.4 }] }))
+  tally.add(record({ attempts: [{ ...attempt('rays', 'exhausted'), transfer }] }))
+  tally.add(record({ attempts: [attempt('rays', 'exhausted')] }))
+  expect(tally.result().attacks[0]!.empty).toBe(1)
 })
 
 test('keeps a bounded number of reasons', () => {

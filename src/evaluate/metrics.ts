@@ -26,6 +26,8 @@ export interface AttackTally {
   readonly alone: number
   /** Samples it left standing on which every gradient it was given was zero. */
   readonly blind: number
+  /** Samples on which it met no misclassified point at any distance; not counted on surrogates, whose points are tried once. */
+  readonly empty: number
 }
 
 export interface TransferTally {
@@ -123,7 +125,14 @@ export function startTally(spec: Pick<EvaluationSpec, 'attacks'>): {
   return { add, result }
 }
 
-type Counting = { name: string; attempted: number; broken: number; failed: number; alone: number; blind: number } & {
+interface Counting {
+  readonly name: string
+  attempted: number
+  broken: number
+  failed: number
+  alone: number
+  blind: number
+  empty: number
   queries: { forward: number; gradient: number }
   transfer: TransferTally | undefined
 }
@@ -148,10 +157,11 @@ function emptyTally(name: string): Counting {
     transfer: undefined,
     alone: 0,
     blind: 0,
+    empty: 0,
   }
 }
 
-function count(tally: Counting, { status, queries, transfer, zeroGradients }: Attempt): void {
+function count(tally: Counting, { status, queries, transfer, zeroGradients, distance }: Attempt): void {
   tally.attempted++
   if (status === 'hit') tally.broken++
   if (status === 'error') tally.failed++
@@ -166,6 +176,7 @@ function count(tally: Counting, { status, queries, transfer, zeroGradients }: At
   }
   const { gradient } = (transfer ?? { queries }).queries
   if (status === 'exhausted' && gradient > 0 && zeroGradients === gradient) tally.blind++
+  if (status === 'exhausted' && distance === null && transfer === undefined) tally.empty++
 }
 
 /** Records are added in the order of their index, so which texts are kept does not depend on chance. */

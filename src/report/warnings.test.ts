@@ -101,3 +101,19 @@ test('a loss that takes the place of another is named', () => {
     ),
   ).toEqual(['apgd-t uses the loss logit-difference instead of targeted-dlr, which is not defined for 3 classes.'])
 })
+
+test('an attack that found no misclassified point to start from says so', () => {
+  const given = parts([
+    ['geoda', 3],
+    ['ddn', 3],
+  ])
+  const empty = given.tally.attacks.map(attack => ({ ...attack, empty: 2 }))
+  const planned = [
+    { name: 'geoda', options: { starts: 1000 } },
+    { name: 'ddn', options: {} },
+  ]
+  const spec = { ...given.spec, attacks: planned }
+  expect(warningsOf({ ...given, spec, tally: { ...given.tally, attacks: empty } })).toEqual([
+    'geoda met no misclassified point to start from on 2 samples, which it left standing without a search. Give it more starts (geoda:starts=…), or try other attacks.',
+  ])
+})

@@ -34,6 +34,7 @@ export function warningsOf({ tally, facts, suiteIsComplete, spec, preparations }
   }
   warnings.push(
     ...maskingWarnings(tally, spec),
+    ...startWarnings(tally, spec),
     ...lossWarnings(spec, facts.classes),
     ...randomWarnings(spec, facts.randomised ?? false),
     ...transferWarnings(tally, spec),
@@ -80,6 +81,15 @@ function maskingWarnings(
       ({ name, alone }) =>
         `${name}, which sees no gradients, broke ${alone === 1 ? '1 sample' : `${alone} samples`} that attacks with gradients left: the gradients may be masked, and the true robust accuracy lower still. Give it more queries and restarts, and try other attacks.`,
     )
+}
+
+/** Attacks that set out from a misclassified point have searched nothing where they met none. */
+function startWarnings({ attacks: tallies }: Tally, { attacks: planned }: EvaluationSpec): string[] {
+  return planned.flatMap(({ name, options }, at) => {
+    const { empty } = tallies[at]!
+    if (!(empty > 0) || !('starts' in ((options ?? {}) as object))) return []
+    return `${name} met no misclassified point to start from on ${empty === 1 ? '1 sample' : `${empty} samples`}, which it left standing without a search. Give it more starts (${name}:starts=…), or try other attacks.`
+  })
 }
 
 /** Surrogates that are this much less often right than the model, in absolute terms, are probably fed wrongly. */
