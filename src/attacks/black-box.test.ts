@@ -348,6 +348,19 @@ describe('decision-based attacks on a linear model', () => {
   })
 })
 
+describe('rays', () => {
+  it.each([
+    ['a box of large values', { low: -1000, high: 1000 }],
+    ['no box', { low: Number.NEGATIVE_INFINITY, high: Number.POSITIVE_INFINITY }],
+  ])('reach boundaries far away in %s', (_what, box) => {
+    const { model, weights, sample } = linear(30, 500)
+    const optimum = 500 / weights.reduce((sum, w) => sum + Math.abs(w), 0)
+    expect(optimum).toBeGreaterThan(10)
+    const { proposal } = drive(named('rays'), sample, { ...threatOf('Linf', 100), box }, {}, model)
+    expect(norms.Linf.distance(proposal!, sample.input) / optimum).toBeLessThan(1.01)
+  })
+})
+
 describe('geoda', () => {
   it('feels a boundary far away on images, where the frequencies are few', () => {
     const shape = [1, 16, 16]

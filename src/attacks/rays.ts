@@ -3,8 +3,8 @@
  * "RayS: a ray searching method for hard-label adversarial attack" (KDD 2020).
  *
  * Differences from the reference implementation: when the direction of ones meets no misclassified point, its opposite and random
- * directions in blocks are tried before giving up; the search ends when a pass over the single signs changes nothing, for the
- * next pass would ask the same.
+ * directions in blocks are tried before giving up; lengths along a direction are doubled until it does or the box ends; the search
+ * ends when a pass over the single signs changes nothing, for the next pass would ask the same.
  */
 import { z } from 'zod'
 import type { Random } from '../random.js'
@@ -18,6 +18,9 @@ export const raysOptions = z.strictObject({
   tolerance: z.number().positive().default(0.001).describe('where the bisection along a ray ends, as a length in L2'),
   starts,
 })
+
+/** Where rays end in an infinite box. */
+const farthest = 2 ** 20
 
 export const rays = defineAttack({
   name: 'rays',
@@ -57,12 +60,13 @@ export const rays = defineAttack({
 
     // Beyond the box nothing changes any more.
     const room = input.reduce((most, value, i) => Math.max(most, box.high[i] - value, value - box.low[i]), 0)
-    const reach = Math.max(1, Math.min(10, Math.ceil(room)))
+    const reach = Math.min(room, farthest)
     let radius = Number.POSITIVE_INFINITY
     for (let k = 0; k < options.starts && radius === Number.POSITIVE_INFINITY && used < options.queries; k++) {
       drawSigns(k, signs, stream)
-      for (let length = 1; length <= reach && radius === Number.POSITIVE_INFINITY; length++) {
+      for (let length = 1; radius === Number.POSITIVE_INFINITY; length *= 2) {
         if (yield* errs(length)) radius = length
+        else if (length >= reach) break
       }
     }
     if (radius === Number.POSITIVE_INFINITY) return undefined
