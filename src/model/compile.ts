@@ -23,6 +23,7 @@ import type { Rewritten } from '../onnx/passes/pass.js'
 import { floatingPoint, hasQuantised } from '../onnx/passes/quantization.js'
 import { foldScales } from '../onnx/passes/scales.js'
 import { scoresOf } from '../onnx/passes/scores.js'
+import { comparedSigns } from '../onnx/passes/signed.js'
 import { simplify, typed } from '../onnx/passes/simplify.js'
 import { twoScores } from '../onnx/passes/single-score.js'
 import { splitSoftmax } from '../onnx/passes/softmax.js'
@@ -138,7 +139,8 @@ export async function specialise(prepared: PreparedModel, engine: Engine, batch:
   const output = fixedBatch.outputs[0]
   const placed = withInputPlan(fixedBatch, inputName, batch, plan)
   const simple = await simplify({ ...placed, outputs: [output] }, engine, prepared.functions)
-  const graph = twoScores(foldScales(withHardSwish(explicitPads(floatingPoint(await typed(simple, engine))))))
+  const plain = explicitPads(floatingPoint(await typed(simple, engine)))
+  const graph = twoScores(foldScales(withHardSwish(comparedSigns(plain))))
   const separate = separateDraws(graph, batch)
   const retyped = separate === undefined ? undefined : await typed(separate, engine).catch(() => undefined)
   return retyped !== undefined && keepsShapes(graph, retyped) ? retyped : graph
