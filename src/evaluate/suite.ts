@@ -113,6 +113,7 @@ export function planAttacks(wanted: readonly PlannedAttack[], norm: NormName): P
       throw new RobustlyError(
         'config',
         `attack ${name} does not know the norm ${norm}; it knows ${attack.norms.join(', ')}`,
+        { hint: `${norm} is known to: ${namesFor(norm).join(', ')}.` },
       )
     }
     const checked = attack.options.safeParse(options ?? {})
@@ -125,4 +126,8 @@ export function planAttacks(wanted: readonly PlannedAttack[], norm: NormName): P
     }
     return { name, options: checked.data }
   })
+}
+
+function namesFor(norm: NormName): string[] {
+  return [...attacks.values()].filter(({ norms }) => norms.includes(norm)).map(({ name }) => name)
 }
