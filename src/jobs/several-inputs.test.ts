@@ -45,6 +45,24 @@ async function labelsBy(path: string, batches: readonly Readonly<Record<string, 
   return labels
 }
 
+/** The model with an image, ids, a mask (all ones unless it is given) and a number, and samples of it that it is always right on. */
+async function severalInputsAndData(name: string, maskOf: (draw: ReturnType<typeof drawn>) => number[] = () => ones) {
+  const draw = drawn(name)
+  const folder = temporaryFolder()
+  const model = join(folder, 'several.onnx')
+  writeFileSync(model, encodeModel(withOpenBatch(severalInputs())))
+  const image = float32(draw.uniform(count * 16), [count, 1, 4, 4])
+  const ids = int64(draw.some(count * 2, 6), [count, 2])
+  const mask = maskOf(draw)
+  const context = float32(draw.uniform(count), [count])
+  const labels = await labelsBy(model, [{ image, ids, mask: bool(mask, [count, 4]), context }])
+  const path = join(folder, 'data.npz')
+  await writeNpz(path, { x: image, y: int64(labels), ids, mask: int64(mask, [count, 4]), context })
+  return { folder, model, path }
+}
+
+const ones = new Array<number>(count * 4).fill(1)
+
 function written(folder: string, value: object): string {
   const file = join(folder, 'endpoint.json')
   writeFileSync(file, JSON.stringify(value))
@@ -54,23 +72,9 @@ function written(folder: string, value: object): string {
 const recordsOf = (folder: string) => [...linesOf(join(folder, 'records.jsonl'))].map(({ text }) => parseRecord(text)!)
 
 test('an image is attacked; ids, a mask and a number come from arrays', async () => {
-  const { uniform, some } = drawn('several inputs')
-  const folder = temporaryFolder()
-  const model = join(folder, 'several.onnx')
-  writeFileSync(model, encodeModel(withOpenBatch(severalInputs())))
-  const arrays = {
-    image: float32(uniform(count * 16), [count, 1, 4, 4]),
-    ids: int64(some(count * 2, 6), [count, 2]),
-    mask: bool(
-      some(count * 4, 2).map((value, at) => (at % 4 === 0 ? 1 : value)),
-      [count, 4],
-    ),
-    context: float32(uniform(count), [count]),
-  }
-  const labels = await labelsBy(model, [arrays])
-  const { image, ...others } = arrays
-  const path = join(folder, 'data.npz')
-  await writeNpz(path, { x: image, y: int64(labels), ...others, mask: int64([...others.mask.data], [count, 4]) })
+  const { folder, model, path } = await severalInputsAndData('several inputs', ({ some }) =>
+    some(count * 4, 2).map((value, at) => (at % 4 === 0 ? 1 : value)),
+  )
   const data = `${path}:bind=ids,bind=mask=mask,bind=context`
   const options = { model, data, epsilon: '0.6', processes: 1, batch: 8, individual: true } as const
   const attacks = [
@@ -106,20 +110,7 @@ test('an image is attacked; ids, a mask and a number come from arrays', async ()
 })
 
 test('an endpoint with several inputs gives the records of the file', async () => {
-  const { uniform, some } = drawn('endpoint')
-  const folder = temporaryFolder()
-  const model = join(folder, 'several.onnx')
-  writeFileSync(model, encodeModel(withOpenBatch(severalInputs())))
-  const arrays = {
-    image: float32(uniform(count * 16), [count, 1, 4, 4]),
-    ids: int64(some(count * 2, 6), [count, 2]),
-    mask: bool(new Uint8Array(count * 4).fill(1), [count, 4]),
-    context: float32(uniform(count), [count]),
-  }
-  const { image, mask: _, ...others } = arrays
-  const path = join(folder, 'data.npz')
-  const mask = int64(new BigInt64Array(count * 4).fill(1n), [count, 4])
-  await writeNpz(path, { x: image, y: int64(await labelsBy(model, [arrays])), ...others, mask })
+  const { folder, model, path } = await severalInputsAndData('endpoint')
   const data = `${path}:bind=context,bind=mask,bind=ids`
   const options = { data, epsilon: '0.6', attacks: [{ name: 'square', options: { queries: 60 } }] } as const
   const { result } = await evaluate({ ...options, model, run: join(folder, 'file'), processes: 1 })
@@ -140,20 +131,7 @@ test('an endpoint with several inputs gives the records of the file', async () =
 })
 
 test('a plain JSON endpoint gets what its request names, and gives the records of the file', async () => {
-  const { uniform, some } = drawn('plain endpoint')
-  const folder = temporaryFolder()
-  const model = join(folder, 'several.onnx')
-  writeFileSync(model, encodeModel(withOpenBatch(severalInputs())))
-  const arrays = {
-    image: float32(uniform(count * 16), [count, 1, 4, 4]),
-    ids: int64(some(count * 2, 6), [count, 2]),
-    context: float32(uniform(count), [count]),
-  }
-  const ones = [...new Uint8Array(count * 4).fill(1)]
-  const labels = await labelsBy(model, [{ ...arrays, mask: bool(ones, [count, 4]) }])
-  const { image, ...others } = arrays
-  const path = join(folder, 'data.npz')
-  await writeNpz(path, { x: image, y: int64(labels), ...others, mask: int64(ones, [count, 4]) })
+  const { folder, model, path } = await severalInputsAndData('plain endpoint')
   const data = `${path}:bind=context,bind=mask,bind=ids`
   const options = { data, epsilon: '0.6', attacks: [{ name: 'square', options: { queries: 60 } }] } as const
   const { result } = await evaluate({ ...options, model, run: join(folder, 'file'), processes: 1 })
