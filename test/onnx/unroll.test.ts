@@ -129,6 +129,37 @@ const models: readonly (readonly [string, Graph])[] = [
       [2, 3],
     ),
   ],
+  ...[
+    ['no number of trips', ''],
+    ['a number of trips that comes first', 'm'],
+  ].map(
+    ([limit, trips]) =>
+      [
+        `a Loop while a counter is small, with ${limit}`,
+        graph(
+          { x: 'float32' },
+          { y: 'float32', z: 'float32' },
+          [
+            node('Loop', [trips!, 'go0', 'start', 'x'], ['k', 'y', 'z'], {
+              body: inner(
+                { i: 'int64', go: 'bool', counter: 'int64', s: 'float32' },
+                { next: 'bool', counted: 'int64', t: 'float32', seen: 'float32' },
+                [
+                  node('Add', ['counter', 'two'], ['counted']),
+                  node('Cast', ['counted'], ['f'], { to: int(1) }),
+                  node('Less', ['f', 'limit'], ['next']),
+                  node('Mul', ['s', 'f'], ['t']),
+                  node('Relu', ['t'], ['seen']),
+                ],
+                { two: int64([2], []) },
+              ),
+            }),
+          ],
+          { m: int64([2], []), go0: bool([true], []), start: int64([1], []), limit: float32([6.5], []) },
+          [2, 3],
+        ),
+      ] as const,
+  ),
   [
     'a Loop within a Loop that reads the outer state',
     graph(
@@ -216,7 +247,14 @@ describe('control flow', () => {
         else_branch: inner({}, { r: 'float32' }, [node('Neg', ['x'], ['r'])]),
       }),
     ])
-    for (const model of [computed, endless, unknown]) expect(unroll(model, none)).toBe(model)
+    const forever = graph(
+      { x: 'float32' },
+      both,
+      [loop(step(node('Less', ['i', 'last'], ['next'])), ['', 'go0', 'x'])],
+      { ...trips(0), last: int64([2n ** 62n], []) },
+      [2, 3],
+    )
+    for (const model of [computed, endless, unknown, forever]) expect(unroll(model, none)).toBe(model)
   })
 
   test('the constants of a body are not repeated', () => {

@@ -1,11 +1,12 @@
 /**
  * Control flow that is decided before the model runs: If with a constant condition becomes its branch, Loop with a constant
- * number of trips and Scan over a fixed length become their bodies, once per trip. Everything else is left in place.
+ * number of trips, stated or counted by its condition, and Scan over a fixed length become their bodies, once per trip. Everything else is left in place.
  */
 import { bool, int64, type Shape } from '../../tensor/tensor.js'
 import type { Attribute, Graph, Initializer, Node } from '../graph.js'
 import { Emitter } from './emitter.js'
 import { Additions, attributeOf, intAttribute, namesOf, withoutUnused } from './pass.js'
+import { countTrips } from './trips.js'
 
 /** A graph does not grow beyond so many nodes: a number of trips comes from a file. */
 const mostNodes = 50_000
@@ -62,12 +63,14 @@ function inlineIf(unroller: Unroller, node: Node): readonly Node[] | undefined {
 function unrollLoop(unroller: Unroller, node: Node): readonly Node[] | undefined {
   const body = attributeOf(node, 'body', 'graph')
   const { initializers } = unroller.graph
-  const trips = constantNumber(initializers.get(node.inputs[0]!))
+  const trips = node.inputs[0] === '' ? Number.POSITIVE_INFINITY : constantNumber(initializers.get(node.inputs[0]!))
   const first = node.inputs[1] === '' ? 1 : constantNumber(initializers.get(node.inputs[1]!))
   if (body === undefined || trips === undefined || first === undefined) return undefined
-  const goesOn = staysTrue(body, initializers)
-  if (goesOn === undefined) return undefined
-  const count = first === 0 ? 0 : goesOn ? trips : Math.min(trips, 1)
+  const most = first === 0 ? 0 : trips
+  const count = staysTrue(body, initializers)
+    ? most
+    : countTrips({ body, initial: node.inputs.slice(2), constants: initializers, most: Math.min(most, unroller.room) })
+  if (count === undefined) return undefined
   const carried = body.inputs.length - 2
   const collected = body.outputs.length - 1 - carried
   if ((count === 0 && collected > 0) || !fits(unroller, body, count)) return undefined
@@ -166,15 +169,15 @@ function named({ additions }: Unroller, from: readonly string[], to: readonly st
   return e.nodes
 }
 
-/** True when the body's condition cannot become false, false when it is false at once, undefined when it is computed. */
-function staysTrue(body: Graph, outer: ReadonlyMap<string, Initializer>): boolean | undefined {
+/** Whether the body's condition cannot become false. */
+function staysTrue(body: Graph, outer: ReadonlyMap<string, Initializer>): boolean {
   let name = body.outputs[0]?.name
   for (;;) {
     if (name === body.inputs[1]?.name) return true
     const constant = constantNumber(body.initializers.get(name ?? '') ?? outer.get(name ?? ''))
     if (constant !== undefined) return constant !== 0
     const maker = body.nodes.find(node => node.outputs.includes(name ?? ''))
-    if (maker?.op !== 'Identity') return undefined
+    if (maker?.op !== 'Identity') return false
     name = maker.inputs[0]
   }
 }
