@@ -97,6 +97,24 @@ describe('preflight', () => {
     expect(halfway.better[0]).toMatchObject({ option: '--channels bgr', correct: 90 })
   })
 
+  it('leaves out what does not fit the shape of the model', async () => {
+    // The class is the brightest colour; blue first. Channels last have another shape.
+    const b = new GraphBuilder('colours')
+    const x = b.input('x', 'float32', [1, 3, 2, 4])
+    const weights = Float32Array.from({ length: 72 }, (_, i) =>
+      Math.floor((i % 24) / 8) === 2 - Math.floor(i / 24) ? 1 : 0,
+    )
+    const bias = b.constant(float32([0, 0, 0]))
+    b.output(b.gemm(b.reshape(x, [1, 24]), b.constant(float32(weights, [3, 24])), bias, { transB: true }), 'scores')
+    const labels = Int32Array.from({ length: 60 }, (_, i) => i % 3)
+    const inputs = Float32Array.from({ length: 60 * 24 }, (_, i) =>
+      labels[Math.floor(i / 24)] === Math.floor(i / 8) % 3 ? 0.9 : ((i * 7919) % 100) / 200,
+    )
+    const space = imageSpace(3, 2, 4)
+    const found = await preflight(await loadEngine(), await saved(b.build()), space, { inputs, labels })
+    expect(found.better[0]).toMatchObject({ option: '--channels bgr', correct: 60 })
+  })
+
   it.each([
     ['plus 1', (label: number) => label + 1, /plus 1 .* save y \+ 1, or add :relabel=\+1 behind/],
     ['minus 1', (label: number) => label - 1, /labels count from 1; save y - 1, or add :relabel=-1 behind/],

@@ -70,7 +70,7 @@ export async function preflight(
   }
   await using verifier = await openVerifier(engine, file, own, { threads: 1, rows })
   const features = sizeOf(space.sampleShape)
-  const ask = (way: DataSpace, count: number) => {
+  const ask = async (way: DataSpace, count: number) => {
     const plan = planInput(way, input)
     const samples = Array.from({ length: count }, (_, i) => inputs.subarray(i * features, (i + 1) * features))
     return predictions(
