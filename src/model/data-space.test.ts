@@ -74,6 +74,17 @@ describe('a sample on its way into the model', () => {
   })
 
   it.each([
+    [{}, [2, 4, 3], /the samples have shape \[3,2,4\]$/, 'add --layout NHWC.'],
+    [{ modelLayout: 'NHWC' as const }, [3, 2, 4], /\[3,2,4\], as NHWC \[2,4,3\]$/, 'add --layout NCHW.'],
+    [{ sampleShape: [2, 4, 3], dataLayout: 'HWC' as const }, [3, 2, 4], /shape \[2,4,3\]$/, 'add --layout NCHW.'],
+    [{}, [4, 2, 3], /shape \[3,2,4\]$/, 'Give the data in the shape of the model.'],
+  ])('says which layout the model takes: %j', (changes, shape, message, hint) => {
+    const plan = () => planInput({ ...plain, ...changes }, { name: 'x', dtype: 'float32', shape: [1, ...shape] })
+    expect(plan).toThrow(message)
+    expect(plan).toThrow(expect.objectContaining({ hint: expect.stringContaining(hint) }))
+  })
+
+  it.each([
     [{ scale: 0 }, /scale is 0/],
     [{ scale: Number.NaN }, /scale is NaN/],
     [{ sampleShape: [1, 2, 4], channels: 'bgr' as const }, /three colours/],

@@ -65,6 +65,7 @@ export interface InputPlan {
 export function planInput(space: DataSpace, input: ValueInfo): InputPlan {
   const permutation = permutationOf(space)
   const arranged = permutation === undefined ? space.sampleShape : permutation.map(axis => space.sampleShape[axis])
+  const turned = permutation === undefined ? '' : `, as ${space.modelLayout} [${arranged}]`
   return {
     sampleShape: space.sampleShape,
     scale: scaleOf(space),
@@ -72,7 +73,7 @@ export function planInput(space: DataSpace, input: ValueInfo): InputPlan {
     mean: perFeature(space, 'mean'),
     std: perFeature(space, 'std'),
     permutation,
-    inputShape: fittedShape(arranged, input, `the samples have shape [${space.sampleShape}]`),
+    inputShape: fittedShape(arranged, input, `the samples have shape [${space.sampleShape}]${turned}`),
   }
 }
 
@@ -145,10 +146,10 @@ export function fittedShape(arranged: Shape, input: ValueInfo, said: string): nu
 }
 
 function layoutHint(stated: readonly unknown[], arranged: Shape): string | undefined {
-  const [c, h, w] = arranged
-  if (stated.length === 3 && arranged.length === 3 && stated[0] === h && stated[1] === w && stated[2] === c) {
-    return 'The model wants its channels last: add --layout NHWC.'
-  }
+  if (stated.length !== 3 || arranged.length !== 3) return undefined
+  const moved = (by: number) => stated.every((dim, axis) => dim === arranged[(axis + by) % 3])
+  if (moved(1)) return 'The model wants its channels last: add --layout NHWC.'
+  if (moved(2)) return 'The model wants its channels first: add --layout NCHW.'
   return undefined
 }
 
