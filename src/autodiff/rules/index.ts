@@ -16,6 +16,7 @@ import { reduction } from './reduction.js'
 import { sampling } from './sampling.js'
 import { selection } from './selection.js'
 import { shape } from './shape.js'
+import { spectral } from './spectral.js'
 import { standardization } from './standardization.js'
 import { transcendental } from './transcendental.js'
 
@@ -35,6 +36,7 @@ export const gradientRules: GradientRules = mergeTables(
   sampling,
   selection,
   shape,
+  spectral,
   standardization,
   transcendental,
 )

@@ -1,7 +1,7 @@
 /** What rules refuse, by name, instead of giving a wrong gradient or growing without bound. */
 import { describe, expect, it } from 'vitest'
 import { GraphBuilder, type Value } from '../../onnx/build.js'
-import { float32 } from '../../tensor/tensor.js'
+import { float32, int64 } from '../../tensor/tensor.js'
 import { differentiate } from '../gradient.js'
 
 type Case = readonly [what: string, build: (b: GraphBuilder, x: Value) => Value, message: RegExp]
@@ -42,6 +42,22 @@ const cases: readonly Case[] = [
         { dtype: 'float32', shape: [1, 2, 4, 2] },
       ])[0]!,
     /GridSample.*to the grid/,
+  ],
+  [
+    'a transform of complex signals in frames',
+    (b, x) =>
+      b.emit('STFT', [b.reshape(x, [1, 16, 2]), b.integers([4]), reals(b, [4])], { onesided: 0 }, [
+        { dtype: 'float32', shape: [1, 4, 4, 2] },
+      ])[0]!,
+    /STFT.*complex signals/,
+  ],
+  [
+    'a transform of endless length',
+    (b, x) =>
+      b.emit('DFT', [b.reshape(x, [1, 32, 1]), b.constant(int64([2 ** 40], []))], {}, [
+        { dtype: 'float32', shape: [1, 2 ** 40, 2] },
+      ])[0]!,
+    /DFT.*32 samples to 1099511627776 frequencies/,
   ],
   [
     'LRN over a neighbourhood without end',

@@ -18,6 +18,7 @@ import { rows as reduction } from './reduction.rows.js'
 import { rows as sampling } from './sampling.rows.js'
 import { rows as selection } from './selection.rows.js'
 import { rows as shape } from './shape.rows.js'
+import { rows as spectral } from './spectral.rows.js'
 import { rows as standardization } from './standardization.rows.js'
 import { rows as transcendental } from './transcendental.rows.js'
 
@@ -37,6 +38,7 @@ const families: Readonly<Record<string, readonly Row[]>> = {
   sampling,
   selection,
   shape,
+  spectral,
   standardization,
   transcendental,
 }

@@ -66,8 +66,8 @@ export const versionSteps: ReadonlyMap<string, readonly VersionStep[]> = new Map
       { since: 10, upgrade: resizeInputs },
     ],
   ],
+  ['DFT', [{ since: 20, upgrade: axisInput }]],
   // Meaning changed, and no exact rewrite is known here.
-  ['DFT', [{ since: 20, upgrade: cannot }]],
   ['Scan', [{ since: 9, upgrade: cannot }]],
 ])
 
@@ -167,6 +167,12 @@ function sliceInputs(node: Node, { additions }: StepContext): readonly Node[] {
 function splitCount(node: Node): readonly Node[] {
   if ((node.inputs[1] ?? '') !== '') return [node]
   return [changed(node, { attributes: { num_outputs: intAttribute(node.outputs.length) } })]
+}
+
+/** The axis was an attribute, by default the first after the batch. */
+function axisInput(node: Node, { additions }: StepContext): readonly Node[] {
+  const axis = additions.constant(int64([attributeOf(node, 'axis', 'int') ?? 1], []), `${node.outputs[0]}/axis`)
+  return [changed(node, { inputs: [node.inputs[0]!, node.inputs[1] ?? '', axis], attributes: { axis: undefined } })]
 }
 
 function topKInput(node: Node, { additions }: StepContext): readonly Node[] {

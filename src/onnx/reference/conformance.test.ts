@@ -65,7 +65,7 @@ const outside: readonly { readonly what: RegExp; readonly why: string }[] = [
     why: 'not found in classifiers',
   },
   {
-    what: /^operator (BlackmanWindow|DFT|HammingWindow|HannWindow|MelWeightMatrix|STFT)$/,
+    what: /^operator (BlackmanWindow|HammingWindow|HannWindow|MelWeightMatrix)$/,
     why: 'preparation of sound',
   },
   {

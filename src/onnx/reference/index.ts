@@ -16,6 +16,7 @@ import type { ReferenceRules } from './rule.js'
 import { sampling } from './sampling.js'
 import { selection } from './selection.js'
 import { shape } from './shape.js'
+import { spectral } from './spectral.js'
 import { standardization } from './standardization.js'
 
 export const referenceRules: ReferenceRules = mergeTables(
@@ -34,5 +35,6 @@ export const referenceRules: ReferenceRules = mergeTables(
   sampling,
   selection,
   shape,
+  spectral,
   standardization,
 )
