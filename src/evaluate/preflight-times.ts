@@ -1,25 +1,22 @@
 /**
  * How long each suite takes at most on this machine: what one query costs on the model at hand, times the queries that the suite's
- * attacks make of a model that never gives in. No attack knows a formula for these: each is run on one sample against a stand-in
- * that answers at once, and its queries are counted.
+ * attacks make of a model that never gives in.
  */
-import type { Answer, GradientReply } from '../attacks/attack.js'
 import { attacks } from '../attacks/index.js'
 import type { BatchModel } from '../model/batch-model.js'
 import { compile, prepareModel } from '../model/compile.js'
 import type { DataSpace } from '../model/data-space.js'
 import { queryModel } from '../model/score-source.js'
 import { scoresOf } from '../onnx/passes/scores.js'
-import { randomStream } from '../random.js'
 import { secondsPerRun } from '../runtime/calibrate.js'
 import type { Engine } from '../runtime/engine.js'
 import type { ModelFile } from '../runtime/files.js'
 import { thisMachine } from '../runtime/machine.js'
-import type { Shape } from '../tensor/tensor.js'
 import type { NormName } from '../threat/norm.js'
-import { norms, type ThreatModel } from '../threat/threat.js'
+import { norms } from '../threat/threat.js'
 import { randomSample } from './compare.js'
 import type { InspectedModel } from './facts.js'
+import { type QueryCounts, queriesOf } from './query-counts.js'
 import type { PlannedAttack } from './spec.js'
 import { planAttacks, suites } from './suite.js'
 import { openVerifier } from './verify.js'
@@ -33,11 +30,6 @@ export interface SuiteTime {
   readonly seconds: number
 }
 
-interface QueryCounts {
-  readonly forward: number
-  readonly gradient: number
-}
-
 export interface SuiteTimes {
   readonly samples: number
   readonly processes: number
@@ -47,9 +39,6 @@ export interface SuiteTimes {
 }
 
 const samples = 1000
-
-/** Usual sizes of a perturbation: what an attack asks depends on them little or not at all. */
-const epsilons: Readonly<Record<NormName, number>> = { Linf: 8 / 255, L2: 0.5, L1: 12, L0: 10 }
 
 /** Multiply-adds of a batch, so that one measurement takes less than a second or so. */
 const batchBudget = 5e8
@@ -151,44 +140,4 @@ async function secondsOf(model: BatchModel, { sampleShape }: DataSpace): Promise
   for (let row = 0; row < batch; row++) inputs.set(randomSample(sampleShape, row), row * features)
   await model.scores() // opens the session, which is no part of a query
   return { forward: (await secondsPerRun(() => model.scores(), measured, cpuSeconds)) / batch, gradient: null }
-}
-
-/** Of the stand-in's samples: how many queries there are hardly depends on their size. */
-const longestSide = 8
-/** Two numbers of classes from which larger ones follow: queries are constant in it, or so many for each class. */
-const [few, some] = [10, 20]
-
-/** What an attack asks about one sample at most. */
-function queriesOf(planned: PlannedAttack, norm: NormName, sampleShape: Shape, classes: number): QueryCounts {
-  const shape = sampleShape.map(dim => Math.min(dim, longestSide))
-  if (classes <= some) return driven(planned, norm, shape, classes)
-  const [low, high] = [driven(planned, norm, shape, few), driven(planned, norm, shape, some)]
-  const extended = (kind: keyof QueryCounts) => low[kind] + ((high[kind] - low[kind]) * (classes - few)) / (some - few)
-  return { forward: extended('forward'), gradient: extended('gradient') }
-}
-
-/** Runs an attack on a stand-in that says the label everywhere within twice epsilon. */
-function driven({ name, options }: PlannedAttack, norm: NormName, shape: Shape, classes: number): QueryCounts {
-  const attack = attacks.get(name)!
-  const input = randomSample(shape, 0)
-  const epsilon = Math.min(epsilons[norm], input.length / 2)
-  const threat: ThreatModel = { norm: norms[norm], epsilon, epsilonText: `${epsilon}`, box: { low: 0, high: 1 } }
-  const gradient = randomSample(shape, 1).map(value => value - 0.5)
-  const answer = (point: Float32Array): GradientReply => {
-    const past = threat.norm.distance(point, input) / (2 * epsilon) - 1
-    const logits = new Float32Array(classes).fill(-2)
-    logits[0] = 0
-    logits[1] = past
-    return { label: past > 0 ? 1 : 0, logits, loss: past, gradient: gradient.slice() }
-  }
-  const random = (restart: number) => randomStream(0, 0, name, restart)
-  const steps = attack.search({ index: 0, input, shape, label: 0, classes }, threat, options, random)
-  const queries = { forward: 0, gradient: 0 }
-  for (let answers: Answer = []; ; ) {
-    const step = steps.next(answers)
-    if (step.done) return queries
-    const { ask, points } = step.value
-    queries[ask === 'gradients' ? 'gradient' : 'forward'] += points.length
-    answers = points.map(answer)
-  }
 }

@@ -61,6 +61,21 @@ test('attacks one after the other, or each on every sample', async () => {
   expect(cascade).toMatchObject({ suite: 'custom', mode: 'cascade' })
 })
 
+test('the time that is told counts every query of every attack', async () => {
+  const folder = temporaryFolder()
+  await digitModel(folder)
+  const events: EvaluationEvent[] = []
+  const attacks = [
+    { name: 'apgd-t', options: { steps: 5 } },
+    { name: 'square', options: { queries: 300 } },
+  ]
+  await run(folder, 'a', { attacks, samples: [0, 8], batch: undefined, onEvent: event => events.push(event) })
+  const { chosen, mostSeconds, samples } = events.find(event => event.kind === 'chosen')!
+  const { forward, gradient } = chosen.secondsPerQuery!
+  // Nine targets, each asked about its start and five steps; the scores that choose the targets.
+  expect(mostSeconds()).toBeCloseTo(samples * (9 * 6 * gradient + 301 * forward), 10)
+})
+
 test.skipIf(process.platform !== 'linux')('a worker that is killed or hangs changes nothing', async () => {
   const folder = temporaryFolder()
   await digitModel(folder)

@@ -12,6 +12,7 @@ import type { InspectedModel } from '../evaluate/facts.js'
 import { startTally } from '../evaluate/metrics.js'
 import { findingsInWords } from '../evaluate/preflight.js'
 import { preparedAttacks } from '../evaluate/preparation.js'
+import { type QueryCounts, queriesOf } from '../evaluate/query-counts.js'
 import type { SampleRecord } from '../evaluate/record.js'
 import type { EvaluationSpec } from '../evaluate/spec.js'
 import { suites } from '../evaluate/suite.js'
@@ -22,7 +23,7 @@ import type { Result } from '../report/schema.js'
 import type { Client } from '../runtime/channel.js'
 import { withoutRows } from '../runtime/http/access.js'
 import { addUsage, type Usage } from '../runtime/http/usage.js'
-import { float32 } from '../tensor/tensor.js'
+import { float32, type Shape } from '../tensor/tensor.js'
 import { cleanGate } from './clean-gate.js'
 import { type Chosen, chooseRun, limitsFor, type Resources } from './plan-run.js'
 import { planEvaluation, type Question, spaceIn, specOf, surrogatesOf } from './question.js'
@@ -63,7 +64,13 @@ type Described = ModelFacts & { readonly file: string; readonly sha256: string }
 export type EvaluationEvent =
   | { readonly kind: 'inspected'; readonly model: Described; readonly spec: EvaluationSpec; readonly data: string }
   | { readonly kind: 'started'; readonly folder: string; readonly done: number; readonly total: number }
-  | { readonly kind: 'chosen'; readonly chosen: Chosen; readonly samples: number; readonly attacks: number }
+  | {
+      readonly kind: 'chosen'
+      readonly chosen: Chosen
+      readonly samples: number
+      /** What the model's answers take when no attack breaks a sample: attacks' own steps come on top. undefined: not measured. */
+      mostSeconds(): number | undefined
+    }
   | { readonly kind: 'progress'; readonly progress: Progress }
   | { readonly kind: 'notice'; readonly text: string }
   /** A worker process has done its work: its seconds inside ONNX Runtime, and all of them. */
@@ -105,7 +112,8 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
       const subject = { spec, model, usage: endpoint?.usage, dataset, emit }
       return await intoFolder(options, subject, async (missing, folder) => {
         const chosen = await chooseRun(spec, { resources: options, samples: missing, scout })
-        emit({ kind: 'chosen', chosen, samples: missing, attacks: spec.attacks.length })
+        const perSample = () => queriesOfAll(spec, dataset.sampleShape, model.classes)
+        emit({ kind: 'chosen', chosen, samples: missing, mostSeconds: () => secondsOf(chosen, missing, perSample) })
         const plan = await prepareAttacks(chosen.plan, { ...subject, folder, scout, limits })
         scout.worker.kill()
         return { ...chosen, plan }
@@ -114,6 +122,18 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
   } finally {
     await dataset.close()
   }
+}
+
+function queriesOfAll({ attacks, threat }: EvaluationSpec, sampleShape: Shape, classes: number): QueryCounts {
+  const all = attacks.map(planned => queriesOf(planned, threat.norm, sampleShape, classes))
+  const sumOf = (kind: keyof QueryCounts) => all.reduce((sum, queries) => sum + queries[kind], 0)
+  return { forward: sumOf('forward'), gradient: sumOf('gradient') }
+}
+
+function secondsOf({ secondsPerQuery, processes }: Chosen, samples: number, queries: () => QueryCounts) {
+  if (secondsPerQuery === undefined) return undefined
+  const { forward, gradient } = queries()
+  return (samples * (forward * secondsPerQuery.forward + gradient * secondsPerQuery.gradient)) / processes
 }
 
 function endpointRequest(service: Service, options: EvaluateOptions) {

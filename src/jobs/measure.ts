@@ -1,4 +1,4 @@
-/** What one gradient query costs on the model at hand: the measurement behind the calibration. Runs in a worker process. */
+/** What a query costs on the model at hand: the measurement behind the calibration. Runs in a worker process. */
 import { attacks } from '../attacks/index.js'
 import { openDataset } from '../data/dataset.js'
 import { spaceOf } from '../evaluate/evaluator.js'
@@ -8,14 +8,15 @@ import type { WorkerPlan } from '../evaluate/worker-api.js'
 import { secondsPerRun } from '../runtime/calibrate.js'
 import { loadEngine } from '../runtime/engine.js'
 
-/** Seconds per sample of a batch, and memory of this process with the model loaded, in bytes. */
-export async function measure({
-  spec,
-  plan,
-}: {
-  spec: EvaluationSpec
-  plan: WorkerPlan
-}): Promise<{ secondsPerSample: number; bytes: number }> {
+export interface Measured {
+  /** Seconds of a row of a batch: of the dearest query that the attacks ask, and of one without a gradient. */
+  readonly secondsPerSample: number
+  readonly secondsPerForward: number
+  /** Memory of this process with the model loaded, in bytes. */
+  readonly bytes: number
+}
+
+export async function measure({ spec, plan }: { spec: EvaluationSpec; plan: WorkerPlan }): Promise<Measured> {
   const engine = await loadEngine(plan.engine === undefined ? {} : { require: plan.engine })
   const dataset = await openDataset(spec.data.path, { verify: false })
   try {
@@ -25,8 +26,11 @@ export async function measure({
     const rows = Array.from({ length: plan.batch }, () => ({ loss: 'cross-entropy', label: 0 }) as const)
     // Opens the session for scores, whose memory counts whatever the attacks ask first.
     await asked.scores()
-    const seconds = await secondsPerRun(() => (asksGradients ? asked.gradients(rows) : asked.scores()))
-    return { secondsPerSample: seconds / plan.batch, bytes: process.memoryUsage().rss }
+    const secondsPerForward = (await secondsPerRun(() => asked.scores(), asksGradients ? 0.02 : undefined)) / plan.batch
+    const secondsPerSample = asksGradients
+      ? (await secondsPerRun(() => asked.gradients(rows))) / plan.batch
+      : secondsPerForward
+    return { secondsPerSample, secondsPerForward, bytes: process.memoryUsage().rss }
   } finally {
     await dataset.close()
   }

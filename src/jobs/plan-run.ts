@@ -1,5 +1,6 @@
 /** Chooses processes, threads and batch size: what was asked for, or what a short measurement of the model says. */
 import { RobustlyError } from '../errors.js'
+import type { QueryCounts } from '../evaluate/query-counts.js'
 import type { EvaluationSpec } from '../evaluate/spec.js'
 import type { WorkerPlan } from '../evaluate/worker-api.js'
 import type { Endpoint } from '../model/endpoint/schema.js'
@@ -30,8 +31,8 @@ export interface Chosen {
   readonly plan: WorkerPlan
   readonly processes: number
   readonly limits: WorkerLimits
-  /** Of one gradient query at that batch size; undefined when nothing was measured. */
-  readonly secondsPerQuery: number | undefined
+  /** At that batch size; undefined when nothing was measured. Without attacks by gradients both are of a forward pass. */
+  readonly secondsPerQuery: QueryCounts | undefined
 }
 
 const memoryShare = 0.8
@@ -66,10 +67,12 @@ export async function chooseRun(
     return { plan, processes, limits: limitsFor(processes, resources), secondsPerQuery: undefined }
   }
   let bytes = 0
+  const forward = new Map<number, number>()
   const { silenceSeconds } = limitsFor(1, resources)
   const measure = async (plan: { batch: number; threads: number }) => {
     const measured = await scout.call('measure', { spec, plan: { ...plan, ...engine } }, { silenceSeconds })
     bytes = Math.max(bytes, measured.bytes)
+    forward.set(plan.batch, measured.secondsPerForward)
     return measured.secondsPerSample
   }
   // The footprint is asked for when the measurements are done.
@@ -83,11 +86,12 @@ export async function chooseRun(
   const options = { batches: batch === undefined ? fillable : [batch] }
   const found = await calibrate(measure, { ...machine, cores }, footprint, options)
   const count = processes ?? found.processes
+  const gradient = found.table.find(row => row.batch === found.batch)!.secondsPerSample
   return {
     plan: { batch: found.batch, threads: threads ?? Math.max(1, Math.floor(machine.cores / count)), ...engine },
     processes: count,
     limits: limitsFor(count, resources),
-    secondsPerQuery: found.table.find(row => row.batch === found.batch)?.secondsPerSample,
+    secondsPerQuery: { forward: forward.get(found.batch)!, gradient },
   }
 }
 

@@ -15,6 +15,7 @@ import type { Access } from '../runtime/http/access.js'
 import type { Usage } from '../runtime/http/usage.js'
 import { compiledEntry, startWorker, type WorkerProcess } from '../runtime/process.js'
 import type { ExportFindings, ExportRequest } from './export-run.js'
+import type { Measured } from './measure.js'
 import type { ReplayFindings, ReplayRequest } from './replay-run.js'
 import type { TracedSample, TraceRequest } from './trace-run.js'
 
@@ -54,12 +55,7 @@ export interface RunProgress {
 export type WorkerProtocol = {
   facts: { params: FactsRequest; progress: never; result: InspectedModel }
   endpoint: { params: EndpointRequest; progress: never; result: InspectedEndpoint }
-  /** Cost of one sample in a gradient query, and memory of the process. */
-  measure: {
-    params: { spec: EvaluationSpec; plan: WorkerPlan }
-    progress: never
-    result: { secondsPerSample: number; bytes: number }
-  }
+  measure: { params: { spec: EvaluationSpec; plan: WorkerPlan }; progress: never; result: Measured }
   /** Sends progress as a sign of life. */
   prepare: { params: PreparationRequest; progress: null; result: Prepared }
   start: { params: { spec: EvaluationSpec; plan: WorkerPlan }; progress: never; result: null }

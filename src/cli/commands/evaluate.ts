@@ -168,7 +168,6 @@ function asked(model: string, { requireNative, ...options }: Settings) {
 
 /** Above this many samples people are told what to expect. */
 const many = 1000
-const usualQueries = 100
 
 function linesOf(event: EvaluationEvent): string[] {
   if (event.kind === 'notice') return [event.text]
@@ -181,16 +180,14 @@ function linesOf(event: EvaluationEvent): string[] {
     return [...before, `run folder ${shown(event.folder)}`]
   }
   if (event.kind === 'chosen') {
-    const { chosen, samples } = event
-    const { processes, plan, secondsPerQuery } = chosen
+    const { chosen, samples, mostSeconds } = event
+    const { processes, plan } = chosen
     const count = (number: number, one: string) => `${number} ${one}${number === 1 ? '' : processEnding(one)}`
     const how = `${count(processes, 'process')}, ${count(plan.threads, 'thread')} each, batch ${plan.batch}`
-    if (secondsPerQuery === undefined || samples <= many) return [how]
-    const most = (samples * event.attacks * usualQueries * secondsPerQuery) / processes
-    return [
-      how,
-      `${grouped(samples)} samples: up to ${duration(most)}; --samples 0:${many} gives a first picture sooner`,
-    ]
+    const most = samples > many ? mostSeconds() : undefined
+    if (most === undefined) return [how]
+    const time = `some ${duration(most)} for the model's answers where no sample breaks`
+    return [how, `${grouped(samples)} samples: ${time}; --samples 0:${many} gives a first picture sooner`]
   }
   return []
 }
