@@ -93,6 +93,7 @@ export const operators = {
   Ceil: unary,
   Celu: { inputs: [1, 1], attributes: { alpha: float(1) } },
   Clip: { inputs: [1, 3], attributes: {} },
+  Col2Im: { inputs: [3, 3], attributes: { dilations: ints, pads: ints, strides: ints } },
   Compress: { inputs: [2, 2], attributes: { axis: int(undefined) } },
   Concat: { inputs: [1, many], attributes: { axis: int(undefined) } },
   Constant: { inputs: [0, 0], attributes: {} },

@@ -80,6 +80,14 @@ export const rows: readonly Row[] = [
     dilations: [2, 1, 1],
   }),
   ...both('ConvTranspose', '1-D', [2, 2, 4], [2, 3, 3], { strides: [2], pads: [1, 0], output_padding: [1] }, [3]),
+  folded('2-D, overlapping', [2, 18, 4], [4, 4], [3, 3], { strides: [1, 1] }),
+  folded('2-D, strides, dilations and pads', [1, 12, 6], [5, 6], [2, 3], {
+    strides: [2, 2],
+    dilations: [2, 1],
+    pads: [1, 0, 0, 1],
+  }),
+  folded('1-D, apart', [2, 6, 3], [6], [2], { strides: [2] }),
+  folded('3-D', [1, 8, 4], [2, 3, 3], [2, 2, 2], {}),
 ]
 
 /** A row with constant weights as most models have them, and the same with the weights as an input. */
@@ -98,4 +106,15 @@ function both<O extends 'Conv' | 'ConvTranspose'>(
     inputs: [{ shape: x }, { shape: w, as }, ...(bias === undefined ? [] : [{ shape: bias, as }])],
     attributes,
   }))
+}
+
+function folded(
+  shows: string,
+  shape: Shape,
+  image: Shape,
+  block: Shape,
+  attributes: AttributeValues<'Col2Im'>,
+): RowOf<'Col2Im'> {
+  const list = (values: Shape) => ({ shape: [values.length], dtype: 'int64', values }) as const
+  return { op: 'Col2Im', shows, inputs: [{ shape }, list(image), list(block)], attributes }
 }

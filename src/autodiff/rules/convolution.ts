@@ -8,7 +8,7 @@ import { type Shape, sizeOf, stridesOf, type Tensor } from '../../tensor/tensor.
 import type { GradientRules } from '../rule.js'
 import { floatsOf } from './constants.js'
 
-export const convolution: Pick<GradientRules, 'Conv' | 'ConvTranspose'> = {
+export const convolution: Pick<GradientRules, 'Conv' | 'ConvTranspose' | 'Col2Im'> = {
   // y = x * w + bias: dx is the transposed convolution of G by w, dbias the sum of G per channel.
   Conv({ b, I, G, needs, attributes }) {
     const [x, w, g] = [I(0), I(1), G()]
@@ -33,6 +33,20 @@ export const convolution: Pick<GradientRules, 'Conv' | 'ConvTranspose'> = {
       needs(1) ? kernelGradient(b, G(), x, w.shape, window, attributes.group) : undefined,
       needs(2) ? channelSum(b, G()) : undefined,
     ]
+  },
+
+  // y = blocks added up where they lie: each tap of each block takes the G that it lies on, as a kernel of a single 1 does.
+  Col2Im({ b, I, G, attributes, integers }) {
+    const { dtype, shape } = I(0)
+    const block = integers(2)
+    const channels = G().shape[1]!
+    const taps = sizeOf(block)
+    const ones = Array.from({ length: channels * taps * taps }, (_, i) =>
+      Number(Math.floor(i / taps) % taps === i % taps),
+    )
+    const kernels = b.constant(floatsOf(ones, dtype, [channels * taps, 1, ...block]))
+    const { strides, pads, dilations } = attributes
+    return [b.reshape(b.conv(G(), kernels, undefined, { strides, pads, dilations, group: channels }), shape)]
   },
 }
 

@@ -9,7 +9,7 @@ import { type Taps, tapsOf } from './taps.js'
 
 type Pooling =
   | ('AveragePool' | 'GlobalAveragePool' | 'GlobalMaxPool' | 'MaxPool')
-  | ('LpPool' | 'GlobalLpPool' | 'MaxUnpool')
+  | ('LpPool' | 'GlobalLpPool' | 'MaxUnpool' | 'Col2Im')
 
 export const pooling: Pick<ReferenceRules, Pooling> = {
   AveragePool({ input, attributes }) {
@@ -52,6 +52,23 @@ export const pooling: Pick<ReferenceRules, Pooling> = {
     numbersOf(input(1)).forEach((at, i) => {
       y.data[at] = x.data[i]!
     })
+    return [y]
+  },
+
+  // The blocks of all window positions, added up where they lie; x [N, C · taps, positions].
+  Col2Im({ input, attributes }) {
+    const x = asFloats(input(0))
+    const [image, block] = [numbersOf(input(1)), numbersOf(input(2))]
+    const window = slidingWindow({ ...attributes, auto_pad: 'NOTSET' }, image, block)
+    const { positions, size, index } = tapsOf(window, image, windowCounts(window, image))
+    const [batch, rows] = x.shape as [number, number]
+    const y = zeros([batch, rows / size, ...image])
+    const area = sizeOf(image)
+    for (let i = 0; i < x.data.length; i++) {
+      const [row, position] = [Math.floor(i / positions), i % positions]
+      const at = index[position * size + (row % size)]!
+      if (at >= 0) y.data[Math.floor(row / size) * area + at]! += x.data[i]!
+    }
     return [y]
   },
 
