@@ -45,11 +45,6 @@ export function resizeMaps(
   input: Shape,
   requests: Requests,
 ): { shape: number[]; maps: AxisMap[] } {
-  if (attributes.antialias === 1) {
-    throw new RobustlyError('model-unsupported', `node "${node.name}" (Resize): antialias is not supported`, {
-      hint: 'Export the model without antialias, or resize before the model.',
-    })
-  }
   const scaled = scalesOf(attributes, input, requests)
   const shape = [...input]
   for (const { axis, output } of scaled) shape[axis] = output
@@ -102,7 +97,7 @@ function axisMap(node: Node, attributes: Attributes, scaled: Scaled): AxisMap {
       attributes.coordinate_transformation_mode === 'tf_crop_and_resize' && (at < 0 || at > scaled.input - 1)
     outside.push(beyond)
     if (beyond) continue
-    for (const [place, weight] of taps(node, attributes, at, input)) {
+    for (const [place, weight] of taps(node, attributes, at, scaled)) {
       weights[i * input + Math.min(input - 1, Math.max(0, place))]! += weight
     }
   }
@@ -139,8 +134,13 @@ function position(node: Node, { coordinate_transformation_mode: mode }: Attribut
   }
 }
 
+/** Places and their weights. */
+type Taps = readonly (readonly [number, number])[]
+
 /** Places around a position and their weights; places may lie outside, where the border repeats. */
-function taps(node: Node, attributes: Attributes, at: number, input: number): readonly (readonly [number, number])[] {
+function taps(node: Node, attributes: Attributes, at: number, { input, scale }: Scaled): Taps {
+  const stretched = attributes.antialias === 1 && scale < 1 ? filters[attributes.mode] : undefined
+  if (stretched !== undefined) return stretchedTaps(stretched, attributes, at, { input, scale })
   switch (attributes.mode) {
     case 'nearest':
       return [[nearest(attributes.nearest_mode, at), 1]]
@@ -155,11 +155,8 @@ function taps(node: Node, attributes: Attributes, at: number, input: number): re
     case 'cubic': {
       const low = Math.floor(at)
       const weights = cubic(at - low, attributes.cubic_coeff_a)
-      const all = weights.map((weight, i): [number, number] => [low - 1 + i, weight])
-      if (attributes.exclude_outside === 0) return all
-      const inner = all.filter(([place]) => place >= 0 && place < input)
-      const sum = inner.reduce((total, [, weight]) => total + weight, 0)
-      return inner.map(([place, weight]) => [place, weight / sum])
+      const all = weights.map((weight, i): Taps[number] => [low - 1 + i, weight])
+      return attributes.exclude_outside === 0 ? all : normalized(all.filter(([place]) => place >= 0 && place < input))
     }
     default:
       throw new RobustlyError(
@@ -167,6 +164,38 @@ function taps(node: Node, attributes: Attributes, at: number, input: number): re
         `node "${node.name}" (Resize): the standard has no mode "${attributes.mode}"`,
       )
   }
+}
+
+/** A filter over distances: how far it reaches and what it weighs there. */
+interface Filter {
+  readonly reach: number
+  weight(distance: number, a: number): number
+}
+
+const filters: Readonly<Record<string, Filter>> = {
+  linear: { reach: 1, weight: distance => 1 - distance },
+  cubic: { reach: 2, weight: (distance, a) => cubic(distance % 1, a)[distance < 1 ? 1 : 0]! },
+}
+
+/** Against aliases, the filter is stretched by as much as the axis shrinks. */
+function stretchedTaps(
+  { reach, weight }: Filter,
+  { cubic_coeff_a: a, exclude_outside }: Attributes,
+  at: number,
+  { input, scale }: Pick<Scaled, 'input' | 'scale'>,
+): Taps {
+  const first = Math.floor(at - reach / scale) + 1
+  const count = Math.ceil(at + reach / scale) - first
+  const all = Array.from({ length: count }, (_, i): Taps[number] => {
+    return [first + i, weight(Math.abs(first + i - at) * scale, a)]
+  })
+  return normalized(exclude_outside === 0 ? all : all.filter(([place]) => place >= 0 && place < input))
+}
+
+/** The taps with a sum of 1. */
+function normalized(taps: Taps): Taps {
+  const sum = taps.reduce((total, [, weight]) => total + weight, 0)
+  return taps.map(([place, weight]) => [place, weight / sum])
 }
 
 function nearest(mode: string, at: number): number {

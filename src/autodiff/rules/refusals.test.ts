@@ -15,14 +15,6 @@ const cases: readonly Case[] = [
     /Einsum "abii->abi".*repeated label/,
   ],
   [
-    'antialias',
-    (b, x) =>
-      b.emit('Resize', [x, undefined, undefined, b.integers([1, 2, 2, 2])], { antialias: 1 }, [
-        { dtype: 'float32', shape: [1, 2, 2, 2] },
-      ])[0]!,
-    /Resize.*antialias/,
-  ],
-  [
     'a Resize beyond all bounds',
     (b, x) =>
       b.emit('Resize', [x, undefined, undefined, b.integers([1, 2, 4, 2e9])], {}, [

@@ -1,5 +1,6 @@
 /** Rows of Resize and GridSample: every mode, both ways to ask, up, down and by odd factors. */
 import type { Row, RowInput } from '../../../test/support/gradcheck.js'
+import type { AttributeValues } from '../../onnx/operators.js'
 
 const floats = (values: readonly number[]): RowInput => ({ shape: [values.length], values, as: 'constant' })
 const integers = (values: readonly number[]): RowInput => ({ shape: [values.length], dtype: 'int64', values })
@@ -12,6 +13,12 @@ function resized(
 ): Row {
   const inputs = [{ shape }, undefined, by.scales && floats(by.scales), by.sizes && integers(by.sizes)]
   return { op: 'Resize', shows, inputs, attributes } as Row
+}
+
+/** The weights of a stretched filter are no sums of few bits: the gradient graph holds them in single precision. */
+function antialiased(shows: string, by: Parameters<typeof resized>[2], attributes: AttributeValues<'Resize'>): Row {
+  const row = resized(`antialias, ${attributes.mode}, ${shows}`, [1, 2, 5, 6], by, { ...attributes, antialias: 1 })
+  return { ...row, tolerance: 1e-5 }
 }
 
 const image = [1, 2, 4, 5]
@@ -46,6 +53,21 @@ export const rows: readonly Row[] = [
   resized('not larger than', image, { sizes: [9, 8] }, { axes: [2, 3], keep_aspect_ratio_policy: 'not_larger' }),
   resized('vectors', [2, 2, 5], { scales: [1, 1, 2] }, { mode: 'linear' }),
   resized('volumes', [1, 1, 2, 3, 2], { scales: [1, 1, 2, 2, 2] }, { mode: 'linear' }),
+  ...['linear', 'cubic'].flatMap(mode => [
+    ...[0, 1].flatMap(exclude_outside =>
+      changes.map(([shows, by]) =>
+        antialiased(`${shows}, borders ${exclude_outside === 1 ? 'left out' : 'repeated'}`, by, {
+          mode,
+          exclude_outside,
+        }),
+      ),
+    ),
+    ...coordinates
+      .slice(1)
+      .map(coordinate_transformation_mode =>
+        antialiased(coordinate_transformation_mode, changes[1][1], { mode, coordinate_transformation_mode }),
+      ),
+  ]),
   resized('nothing changes', image, { scales: [1, 1, 1, 1] }, { mode: 'linear' }),
   {
     op: 'Resize',

@@ -32,8 +32,8 @@ const numeric = new Set([
   'bool',
 ])
 
-/** Training modes, MaxPool on bytes and its column-major indices, peepholes, antialias: refused, never computed in another way. */
-const refused = /training|test_maxpool_2d_uint8|test_maxpool_with_argmax_2d_precomputed_strides|peepholes|antialias/
+/** Training modes, MaxPool on bytes and its column-major indices, peepholes: refused, never computed in another way. */
+const refused = /training|test_maxpool_2d_uint8|test_maxpool_with_argmax_2d_precomputed_strides|peepholes/
 
 /** Cases that are not held against the reference, by the reason. */
 const exceptions: readonly (readonly [pattern: RegExp, reason: string])[] = [
