@@ -136,7 +136,7 @@ export function unanswered(url: string, problem: string): RobustlyError {
   }
   return new RobustlyError('endpoint-failed', `${url} cannot be asked: ${problem}`, {
     hint: /which is not asked/.test(problem)
-      ? 'Addresses of this machine and of private networks are asked with --allow-private only.'
+      ? 'Addresses of this machine and of private networks are asked with --allow-private only, link-local and metadata addresses never.'
       : 'Check the address, the headers and what the service expects; robustly inspect ADDRESS shows what it says.',
   })
 }
