@@ -48,6 +48,20 @@ const models: readonly (readonly [string, Graph, RegExp])[] = [
   ],
 ]
 
+test('the logits of a probability and its complement do not go flat', async () => {
+  const graph = graphOf((b, z) => {
+    const second = b.sigmoid(z)
+    return b.concat([b.sub(b.scalar(1, 'float32'), second), second], 1)
+  })
+  const options = { batch: 2, threads: 1, losses: ['cross-entropy'] } as const
+  const prepared = prepareModel({ graph, functions: [] }, flatSpace(2))
+  await using model = await compile(prepared, await loadEngine(), options)
+  model.inputs.set([3, 0, 0, 6])
+  expect([...(await model.scores())]).toEqual([0, 60, 0, -60])
+  const { gradients } = await model.gradients([0, 1].map(label => ({ loss: 'cross-entropy', label }) as const))
+  expect([...gradients]).toEqual([20, -10, -20, 10])
+})
+
 test.each(models)('%s', async (name, graph, note) => {
   const path = join(folder, `${name}.onnx`)
   await writeFile(path, encodeModel(graph))

@@ -2,7 +2,7 @@
  * Models of two classes with one score per sample: a probability of the second class, where it comes from a Sigmoid or a
  * Softmax, or else its log-odds, positive for the second class, as a last linear layer or a margin gives them.
  */
-import { sizeOf } from '../../tensor/tensor.js'
+import { sizeOf, toNumbers } from '../../tensor/tensor.js'
 import { GraphBuilder } from '../build.js'
 import type { Graph, TypedGraph } from '../graph.js'
 
@@ -39,15 +39,30 @@ export function pairsOf(scores: Float32Array, kind: SingleScore): Float32Array {
   })
 }
 
-/** The same within a graph; a graph that gives more than one score per sample stays as it is. */
+/**
+ * The same within a graph, and the logits [0, z] in place of the probabilities [1 - σ(z), σ(z)], which go flat; a graph that gives
+ * other scores stays as it is.
+ */
 export function twoScores(graph: TypedGraph): TypedGraph {
   const { name } = graph.outputs[0]!
   const rows = graph.types.get(graph.inputs[0]!.name)!.shape[0]!
-  if (sizeOf(graph.types.get(name)!.shape) !== rows) return graph
+  const odds = complementOdds(graph, name) ?? name
+  if (sizeOf(graph.types.get(odds)!.shape) !== rows) return graph
   const b = new GraphBuilder({ ...graph, outputs: [] })
-  const scores = b.reshape(b.value(name), [rows, 1])
+  const scores = b.reshape(b.value(odds), [rows, 1])
   const one = b.scalar(1, scores.dtype)
-  const other = singleScore(graph, name) === 'probability' ? b.sub(one, scores) : b.full([rows, 1], 0, scores.dtype)
+  const other = singleScore(graph, odds) === 'probability' ? b.sub(one, scores) : b.full([rows, 1], 0, scores.dtype)
   b.output(b.concat([other, scores], 1))
   return b.build()
+}
+
+/** z when a value joins 1 - σ(z) and σ(z), as scikit-learn's exporter writes classifiers of two classes. */
+function complementOdds(graph: TypedGraph, name: string): string | undefined {
+  const makers = new Map(graph.nodes.flatMap(node => node.outputs.map(output => [output, node] as const)))
+  const [joined, [rest, second]] = [makers.get(name), makers.get(name)?.inputs ?? []]
+  const [complement, sigmoid] = [makers.get(rest!), makers.get(second!)]
+  if (joined?.op !== 'Concat' || complement?.op !== 'Sub' || sigmoid?.op !== 'Sigmoid') return undefined
+  const one = graph.initializers.get(complement.inputs[0]!)?.load()
+  const isComplement = complement.inputs[1] === second && joined.inputs.length === 2
+  return isComplement && one !== undefined && toNumbers(one).every(value => value === 1) ? sigmoid.inputs[0] : undefined
 }
