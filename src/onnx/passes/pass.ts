@@ -24,6 +24,8 @@ export function namesOf(graph: Graph, names: Set<string> = new Set()): Set<strin
 export class Additions {
   readonly constants = new Map<string, Initializer>()
   readonly #used: Set<string>
+  /** The number to try next for a wish: unrolled loops wish for one name thousands of times. */
+  readonly #tried = new Map<string, number>()
 
   constructor(used: Set<string>) {
     this.#used = used
@@ -31,7 +33,9 @@ export class Additions {
 
   fresh(wish: string): string {
     let name = wish
-    for (let i = 1; name === '' || this.#used.has(name); i++) name = `${wish}_${i}`
+    let i = this.#tried.get(wish) ?? 1
+    for (; name === '' || this.#used.has(name); i++) name = `${wish}_${i}`
+    this.#tried.set(wish, i)
     this.#used.add(name)
     return name
   }
