@@ -68,6 +68,7 @@ const graphs: readonly (readonly [string, Graph])[] = [
   ['steps written out', unrolledSteps()],
   ['an Expand', expanded()],
   ['a Slice of all', whole()],
+  ['values picked by position', frames()],
 ]
 
 /** The samples of two batches joined and picked apart by constant positions. */
@@ -112,6 +113,18 @@ function apart(operator: 'Slice' | 'Split'): Graph {
       ? b.emit('Slice', [windows, b.integers([0]), b.integers([1]), b.integers([0])], {}, [type])
       : b.emit('Split', [windows], { axis: 0, num_outputs: 2 }, [type, type])
   return stated(b, b.reshape(b.sub(windows, first!), [1, 12]))
+}
+
+/** Overlapping frames, picked from the values of all samples at once. */
+function frames(): Graph {
+  const b = new GraphBuilder('frames')
+  const x = b.transpose(b.input('x', 'float32', [1, 5]), [1, 0])
+  const places = b.constant(int64([0, 1, 2, 2, 3, 4], [2, 3, 1]))
+  const [found] = b.emit('GatherND', [x, places], {}, [{ dtype: 'float32', shape: [2, 3, 1] }])
+  const [same] = b.emit('ScatterND', [found!, b.constant(int64([1], [1, 1])), b.slice(found!, [0], [0], [1])], {}, [
+    found!,
+  ])
+  return stated(b, b.reshape(b.transpose(same!, [2, 0, 1]), [1, 6]))
 }
 
 /** Slices that leave nothing out. */

@@ -117,10 +117,17 @@ function gather(walk: BatchWalk, node: Node, axis: number): readonly Node[] {
   return [node]
 }
 
-/** Positions name samples where they reach the batch; dimensions that samples and positions share stay. */
+/**
+ * Positions name samples where they reach the batch. Dimensions before them stay, those behind them follow the dimensions of the
+ * indices, of which the last is as long as a position.
+ */
 function gatherND(walk: BatchWalk, node: Node, axis: number): readonly Node[] {
-  if (axis >= (attributeOf(node, 'batch_dims', 'int') ?? 0)) return walk.drop(node, 'picks samples out of the batch')
-  walk.carry(node, axis)
+  const shared = attributeOf(node, 'batch_dims', 'int') ?? 0
+  const indices = walk.shapeOf(node.inputs[1]!)
+  const length = indices?.at(-1)
+  const behind = typeof length === 'number' ? axis - shared - length : -1
+  if (axis >= shared && behind < 0) return walk.drop(node, 'picks samples out of the batch')
+  walk.carry(node, axis < shared ? axis : indices!.length - 1 + behind)
   return [node]
 }
 
