@@ -12,7 +12,10 @@ const files = readdirSync(folder).filter(name => name.endsWith('.onnx'))
 const variable: Readonly<Record<string, boolean>> = {
   'convnext-dynamo.onnx': false,
   'efficientnet-dynamo.onnx': true,
+  'folded-dynamo.onnx': true,
   'lstm-dynamo.onnx': true,
+  'points-dynamo.onnx': false,
+  'sound-dynamo.onnx': true,
   'swin-dynamo.onnx': false,
   'text-transformer-dynamo.onnx': true,
   'unet-dynamo.onnx': true,

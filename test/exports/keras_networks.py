@@ -71,6 +71,7 @@ networks = {
     "keras-mobile": mobile,
     "keras-lstm": lambda: recurrent(layers.Bidirectional(layers.LSTM(12))),
     "keras-gru": lambda: recurrent(layers.GRU(12)),
+    "keras-simple-rnn": lambda: recurrent(layers.SimpleRNN(12)),
     "keras-attention": attention,
 }
 

@@ -111,6 +111,54 @@ class Volume(nn.Module):
         return self.classify(self.layers(x).flatten(1))
 
 
+class Sound(nn.Module):
+    """A spectrogram within the graph."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("window", torch.hann_window(16))
+        self.layers = nn.Sequential(nn.Conv1d(9, 8, 3), nn.BatchNorm1d(8), nn.ReLU(), nn.AvgPool1d(4))
+        self.classify = nn.Linear(24, 5)
+
+    def forward(self, x):
+        waves = torch.stft(x, 16, 8, window=self.window, center=False, return_complex=False)
+        return self.classify(self.layers((waves.pow(2).sum(-1) + 1e-3).log()).flatten(1))
+
+
+class Folded(nn.Module):
+    """Blocks taken apart and put together again, and a pool by the root of the sum of squares."""
+
+    def __init__(self):
+        super().__init__()
+        self.mix = nn.Linear(27, 54)
+        self.layers = nn.Sequential(nn.Conv2d(6, 8, 3, stride=2), nn.BatchNorm2d(8), nn.LPPool2d(2, 2), nn.Flatten(), nn.Linear(392, 10))
+
+    def forward(self, x):
+        blocks = nn.functional.unfold(x, 3, padding=1, stride=2)
+        mixed = self.mix(blocks.transpose(1, 2)).relu().transpose(1, 2)
+        return self.layers(nn.functional.fold(mixed, (32, 32), 3, padding=1, stride=2))
+
+
+class Points(nn.Module):
+    """Each point of a cloud with its nearest ones, picked from one list of the points of all clouds (Wang et al., 2019)."""
+
+    def __init__(self):
+        super().__init__()
+        self.edges = nn.Sequential(nn.Conv2d(6, 16, 1), nn.BatchNorm2d(16), nn.LeakyReLU(0.2))
+        self.classify = nn.Linear(16, 6)
+
+    def forward(self, x):
+        batch, channels, count = x.shape
+        squares = (x**2).sum(1, keepdim=True)
+        nearest = (2 * x.transpose(2, 1) @ x - squares - squares.transpose(2, 1)).topk(4, dim=-1)[1]
+        places = (nearest + torch.arange(batch).view(-1, 1, 1) * count).view(-1)
+        points = x.transpose(2, 1)
+        found = points.reshape(batch * count, channels)[places].view(batch, count, 4, channels)
+        around = points.view(batch, count, 1, channels).expand(-1, -1, 4, -1)
+        edges = torch.cat([found - around, around], 3).permute(0, 3, 1, 2)
+        return self.classify(self.edges(edges).amax((2, 3)))
+
+
 def mobilenet_v3():
     row = partial(InvertedResidualConfig, width_mult=1)
     rows = [row(8, 3, 8, 8, True, "RE", 2, 1), row(8, 3, 24, 12, False, "RE", 2, 1), row(12, 5, 32, 16, True, "HS", 2, 1), row(16, 5, 48, 16, True, "HS", 1, 1)]
@@ -178,6 +226,9 @@ small = {
     "text-transformer": (TextTransformer, (10, 16), "dynamo"),
     "signal": (Signal, (2, 64), "script"),
     "volume": (Volume, (1, 12, 12, 12), "dynamo"),
+    "sound": (Sound, (128,), "script dynamo"),
+    "folded": (Folded, image, "dynamo"),
+    "points": (Points, (3, 24), "dynamo"),
 }
 
 large = {
@@ -207,6 +258,21 @@ large = {
     "timm-hrnet": (timm_model("hrnet_w18_small"), (3, 64, 64)),
     "timm-res2net": (timm_model("res2net50_14w_8s"), (3, 64, 64)),
     "timm-fastvit": (timm_model("fastvit_t8"), (3, 64, 64)),
+    "timm-swin-v2": (timm_model("swinv2_tiny_window8_256", img_size=64, embed_dim=24, depths=(2, 2), num_heads=(2, 4), window_size=4), (3, 64, 64)),
+    "timm-convnext-v2": (timm_model("convnextv2_atto", depths=(1, 1, 1, 1), dims=(8, 16, 24, 32)), (3, 64, 64)),
+    "timm-gcvit": (timm_model("gcvit_xxtiny", img_size=64), (3, 64, 64)),
+    "timm-twins": (timm_model("twins_svt_small", img_size=64, embed_dims=(16, 32, 48, 64), depths=(2, 2, 2, 2), num_heads=(1, 2, 3, 4)), (3, 64, 64)),
+    "timm-davit": (timm_model("davit_tiny", depths=(1, 1, 1, 1), embed_dims=(16, 16, 32, 32), num_heads=(2, 2, 4, 4)), (3, 64, 64)),
+    "timm-sequencer": (timm_model("sequencer2d_s", img_size=64, embed_dims=(24, 32, 32, 32), layers=(1, 1, 1, 1), hidden_sizes=(6, 8, 8, 8)), (3, 64, 64)),
+    "timm-convit": (timm_model("convit_tiny", img_size=64, embed_dim=16, depth=2, num_heads=4, local_up_to_layer=1), (3, 64, 64)),
+    "timm-tnt": (timm_model("tnt_s_patch16_224", img_size=64, embed_dim=48, inner_dim=12, depth=2, num_heads_outer=3), (3, 64, 64)),
+    "timm-vit-rope": (timm_model("vit_small_patch16_rope_mixed_224", img_size=64, embed_dim=48, depth=2, num_heads=3), (3, 64, 64)),
+    "timm-crossvit": (timm_model("crossvit_tiny_240", img_size=240), (3, 240, 240)),
+    "timm-edgenext": (timm_model("edgenext_xx_small", dims=(8, 16, 24, 32), depths=(1, 1, 1, 1)), (3, 64, 64)),
+    "timm-efficientvit": (timm_model("efficientvit_b0"), (3, 64, 64)),
+    "timm-swiftformer": (timm_model("swiftformer_xs"), (3, 64, 64)),
+    "timm-nfnet": (timm_model("nfnet_l0"), (3, 64, 64)),
+    "timm-resnest": (timm_model("resnest14d", stem_width=8), (3, 64, 64)),
 }
 
 

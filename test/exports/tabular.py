@@ -17,11 +17,12 @@ from skl2onnx import to_onnx
 from skl2onnx.common.data_types import FloatTensorType
 from sklearn.datasets import load_breast_cancer, load_iris
 from sklearn.ensemble import RandomForestClassifier
-from sklearn.linear_model import LogisticRegression
+from sklearn.feature_selection import SelectKBest
+from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import MinMaxScaler, Normalizer, StandardScaler
-from sklearn.svm import SVC
+from sklearn.preprocessing import MinMaxScaler, Normalizer, PolynomialFeatures, StandardScaler
+from sklearn.svm import SVC, LinearSVC
 from xgboost import XGBClassifier
 
 out = Path(__file__).parent / "models"
@@ -34,9 +35,9 @@ def split(load):
 
 
 def sklearn(name, model, x, y, zipmap=True, opset=17):
-    """zipmap: the probabilities as one dictionary per sample, which is skl2onnx's default."""
+    """zipmap: the probabilities as one dictionary per sample, which is skl2onnx's default; None where there are none."""
     model.fit(x, y)
-    options = {} if zipmap else {id(model): {"zipmap": False}}
+    options = {id(model): {"zipmap": False}} if zipmap is False else {}
     types = [("features", FloatTensorType([None, x.shape[1]]))]
     onnx.save(to_onnx(model, initial_types=types, options=options, target_opset=opset), out / name)
 
@@ -56,6 +57,10 @@ def main():
     label_alone("breast-cancer-forest.onnx", "breast-cancer-forest-label.onnx")
     sklearn("breast-cancer-logistic.onnx", make_pipeline(StandardScaler(), LogisticRegression()), x, y, zipmap=False)
     sklearn("breast-cancer-svm.onnx", SVC(probability=True, random_state=0), x, y, zipmap=False)
+    # One score per sample, and probabilities of two classes joined from a Sigmoid.
+    sklearn("breast-cancer-margin.onnx", LinearSVC(), x, y, zipmap=None)
+    chosen = make_pipeline(SelectKBest(k=4), PolynomialFeatures(2), StandardScaler(), SGDClassifier("log_loss", random_state=0))
+    sklearn("breast-cancer-polynomial.onnx", chosen, x, y, zipmap=False)
     types = [("features", ToolsFloat([None, x.shape[1]]))]
     boosted = XGBClassifier(n_estimators=20, max_depth=3, random_state=0).fit(x, y)
     onnx.save(convert_xgboost(boosted, initial_types=types, target_opset=15), out / "breast-cancer-xgboost.onnx")
