@@ -2,7 +2,7 @@
  * Evaluates a model: look at data and model, choose how to run, attack in worker processes, count the records, write the
  * result. The result depends on model, data, threat, attacks and seed, and on nothing of how it was run.
  */
-import { join, resolve } from 'node:path'
+import { basename, join, resolve } from 'node:path'
 import type { Prepared } from '../attacks/prepare.js'
 import { type Dataset, openDataset } from '../data/dataset.js'
 import { writeNpy } from '../data/npz-write.js'
@@ -102,9 +102,8 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
       const surrogateModels: string[] = []
       for (const { model: path, ...own } of surrogatesOf(options)) {
         const request = factsRequest({ ...options, ...own, model: path })
-        surrogateModels.push(
-          checkedSurrogate(model, await scout.call('facts', request, { silenceSeconds: limits.silenceSeconds })),
-        )
+        const asked = scout.call('facts', request, { silenceSeconds: limits.silenceSeconds })
+        surrogateModels.push(checkedSurrogate(model, await asked.catch(error => refuseSurrogate(path, error))))
       }
       const hashes = { model: model.sha256, surrogateModels, data: await dataset.hash() }
       const spec = specOf(options, plan, hashes, model)
@@ -163,6 +162,13 @@ function checkedSurrogate(model: Described, { file, sha256, classes, missing }: 
     )
   }
   return sha256
+}
+
+/** What is wrong, as of the surrogate: in its own words it is of "the model". */
+function refuseSurrogate(path: string, error: unknown): never {
+  if (!(error instanceof RobustlyError)) throw error
+  const { code, message, hint, cause } = error
+  throw new RobustlyError(code, `surrogate ${printable(basename(path))}: ${message}`, { ...(hint && { hint }), cause })
 }
 
 interface Preparing extends Subject {

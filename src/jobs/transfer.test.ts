@@ -84,6 +84,7 @@ test('surrogates that do not fit are refused before the run', async () => {
   })
   await expect(run(folder, 'a', { attacks, surrogates: [gone] })).rejects.toMatchObject({
     code: 'model-unreadable',
+    message: expect.stringMatching(/^surrogate gone\.onnx: /),
   })
   await expect(run(folder, 'a', { suite: 'transfer' })).rejects.toMatchObject({ code: 'usage' })
   await expect(run(folder, 'a', { attacks: [attacks[1]!], surrogates: [same] })).rejects.toMatchObject({
