@@ -46,7 +46,7 @@ export function serviceOf(
 ): Service | undefined {
   const parts = endpointParts(options)
   if (model !== undefined && !isAddress(model)) {
-    if (parts.file === undefined) return undefined
+    if (parts.file === undefined) return withoutService(options)
     throw new RobustlyError('usage', 'both a model file and an endpoint were given', { hint: 'Give one of them.' })
   }
   if (model === undefined && parts.file === undefined) {
@@ -55,6 +55,15 @@ export function serviceOf(
     })
   }
   return openService({ ...parts, address: model, variables })
+}
+
+/** A limit that nothing holds is worse than none. */
+function withoutService(options: EndpointOptions): undefined {
+  const [flag] = limits.map(([, each]) => each.flag).filter(each => typeof options[attributeOf(each)] === 'number')
+  if (flag === undefined) return undefined
+  throw new RobustlyError('usage', `${flag.split(' ')[0]} is for endpoints, and the model is a file`, {
+    hint: "Attacks have budgets of their own, such as --attack square:queries=500; a file's workers are bounded by --processes, --memory-limit and --timeout.",
+  })
 }
 
 /** User name, password and query of an address are for the one who typed them. */

@@ -99,6 +99,11 @@ test.each([
     /both a model file and an endpoint/,
   ],
   [
+    ['evaluate', robust, '--data', mnist, '--epsilon', '0', '--query-budget', '5'],
+    2,
+    /--query-budget is for endpoints[\s\S]*square:queries/,
+  ],
+  [
     ['evaluate', 'https://h.test/v2/models/m', '--endpoint', 'none.json', '--data', mnist, '--epsilon', '0'],
     2,
     /none\.json cannot be read/,
