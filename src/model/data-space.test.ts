@@ -78,7 +78,9 @@ describe('a sample on its way into the model', () => {
     [{ modelLayout: 'NHWC' as const }, [3, 2, 4], /\[3,2,4\], as NHWC \[2,4,3\]$/, 'add --layout NCHW.'],
     [{ sampleShape: [2, 4, 3], dataLayout: 'HWC' as const }, [3, 2, 4], /shape \[2,4,3\]$/, 'add --layout NCHW.'],
     [{}, [4, 2, 3], /shape \[3,2,4\]$/, 'Give the data in the shape of the model.'],
-  ])('says which layout the model takes: %j', (changes, shape, message, hint) => {
+    [{ sampleShape: [5], dataLayout: undefined }, [4], /shape \[5\]$/, 'columns out with :drop=NAME'],
+    [{ sampleShape: [3], dataLayout: undefined }, [4], /shape \[3\]$/, 'Give the data in the shape of the model.'],
+  ])('says what mends another shape: %j', (changes, shape, message, hint) => {
     const plan = () => planInput({ ...plain, ...changes }, { name: 'x', dtype: 'float32', shape: [1, ...shape] })
     expect(plan).toThrow(message)
     expect(plan).toThrow(expect.objectContaining({ hint: expect.stringContaining(hint) }))

@@ -141,7 +141,7 @@ export function fittedShape(arranged: Shape, input: ValueInfo, said: string): nu
   }
   const wants = `[batch, ${stated.map(dim => dim ?? '?').join(', ')}]`
   throw new RobustlyError('model-unsupported', `the model's input "${input.name}" has shape ${wants}, ${said}`, {
-    hint: layoutHint(stated, arranged) ?? 'Give the data in the shape of the model.',
+    hint: layoutHint(stated, arranged) ?? columnsHint(stated, arranged) ?? 'Give the data in the shape of the model.',
   })
 }
 
@@ -151,6 +151,11 @@ function layoutHint(stated: readonly unknown[], arranged: Shape): string | undef
   if (moved(1)) return 'The model wants its channels last: add --layout NHWC.'
   if (moved(2)) return 'The model wants its channels first: add --layout NCHW.'
   return undefined
+}
+
+function columnsHint([features, ...more]: readonly unknown[], [columns, ...others]: Shape): string | undefined {
+  if (more.length > 0 || others.length > 0 || typeof features !== 'number' || columns! <= features) return undefined
+  return 'Of a table, leave columns out with :drop=NAME behind the path of the data, or say which is the label with :label=NAME.'
 }
 
 /** A graph of fixed batch whose input `data` takes [batch, ...sampleShape] in the space of the data. */
