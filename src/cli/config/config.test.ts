@@ -369,7 +369,7 @@ test('the command line: the file is named, every value says where it comes from'
   mkdirSync(join(folder, 'deep'))
   const at = { cwd: join(folder, 'deep'), env: { ROBUSTLY_SEED: '7' } }
   const [printed, json, none, other, bad] = await Promise.all([
-    cli(['evaluate', '--print-config', '--norm', 'L2', '--attack', 'pgd'], at),
+    cli(['evaluate', '--print-config', '--norm', 'L2', '--box', 'none', '--attack', 'pgd'], at),
     cli(['evaluate', '--print-config', '--json', '--quiet'], at),
     cli(['evaluate', '--print-config', '--no-config'], at),
     cli(['evaluate', '--print-config', '--config', '../nowhere.yaml'], at),
@@ -379,6 +379,7 @@ test('the command line: the file is named, every value says where it comes from'
   expect(printed.stdout).toMatch(/^epsilon +8\/255 +config .*robustly\.config\.yaml$/m)
   expect(printed.stdout).toMatch(/^seed +7 +environment ROBUSTLY_SEED$/m)
   expect(printed.stdout).toMatch(/^norm +L2 +flag --norm$/m)
+  expect(printed.stdout).toMatch(/^box +null +flag --box$/m)
   expect(printed.stdout).toMatch(/^timeout +300 +default$/m)
   expect(printed.stdout).toMatch(/^attacks .*pgd.* flag --attack$/m)
   expect(printed.stdout).not.toMatch(/^suite /m)

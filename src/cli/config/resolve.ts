@@ -33,12 +33,21 @@ export async function resolveOptions(
   const path = config === undefined ? findConfig(process.cwd()) : config || undefined
   const file = path === undefined ? {} : await loadConfig(path)
   const layers: Layer[] = [
-    { values: flags, origin: (_, { flag }) => (flag === undefined ? 'argument' : `flag ${longFlag(flag)}`) },
+    { values: withNulls(flags), origin: (_, { flag }) => (flag === undefined ? 'argument' : `flag ${longFlag(flag)}`) },
     { values: fromVariables(variables), origin: name => `environment ${variableOf(name)}` },
     { values: file, origin: () => `config ${shown(path ?? '')}` },
     { values: Object.fromEntries(rows.map(([name, row]) => [name, row.default])), origin: () => 'default' },
   ]
   return { ...merge(layers), config: path, notices: misspelt(variables) }
+}
+
+/** Commander makes '' of a null that was read. No option that may be null takes an empty text. */
+function withNulls(flags: EvaluateSettings): Readonly<Record<string, unknown>> {
+  const values: Record<string, unknown> = { ...flags }
+  for (const [name, { schema }] of rows) {
+    if (values[name] === '' && schema.safeParse(null).success) values[name] = null
+  }
+  return values
 }
 
 function merge(layers: readonly Layer[]): Pick<Resolved, 'settings' | 'origins'> {
