@@ -59,6 +59,25 @@ describe('scoresOf', () => {
     expect(found.notes).toEqual(['The scores are the output "p"; the others are not looked at.'])
   })
 
+  it.each(['logits', 'probabilities', 'Scores'])('features before an output that is called %s are not taken', name => {
+    const nodes = [node('Relu', ['x'], ['features']), node('Exp', ['features'], [name])]
+    const graph = graphOf(nodes, [info('features', 'float32', ['n', 64]), info(name, 'float32', ['n', 2])])
+    expect(scoresOf(graph).output.name).toBe(name)
+    expect(scoresOf(graph).notes).toEqual([`The scores are the output "${name}"; the others are not looked at.`])
+  })
+
+  it('of outputs that are called otherwise the first is taken, and said', () => {
+    const nodes = [node('Relu', ['x'], ['a']), node('Exp', ['a'], ['b'])]
+    const graph = graphOf(nodes, [info('a', 'float32', ['n', 2]), info('b', 'float32', ['n', 2])])
+    expect(scoresOf(graph).notes).toEqual(['The scores are the output "a"; the others are not looked at.'])
+  })
+
+  it('places that ArgMax gives are labels when the file states among how many', () => {
+    const nodes = [node('Relu', ['x'], ['h']), node('ArgMax', ['h'], ['y'], '', { axis: { type: 'int', value: 1 } })]
+    const valueInfo = new Map([['h', info('h', 'float32', ['n', 3])]])
+    expect(scoresOf(graphOf(nodes, [info('y', 'int64', ['n'])], { valueInfo })).labels).toEqual([0, 1, 2])
+  })
+
   it('what goes into ZipMap is taken', () => {
     const tree = node('TreeEnsembleClassifier', ['x'], ['l', 'p'], ml, classes)
     const graph = graphOf([tree, node('ZipMap', ['p'], ['z'], ml)], [info('l', 'string', ['n']), info('z', 'other')])

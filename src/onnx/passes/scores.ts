@@ -44,10 +44,18 @@ export function scoresOf(graph: Graph): ScoredGraph {
 
 const floats: ReadonlySet<string> = new Set(['float32', 'float16', 'float64'])
 
-/** The first output of floats with a dimension for classes; small integers are scores that were quantised. */
+/** What exporters and people call scores: features may stand before them. */
+const scoreNames = /^(logits?|scores?|prob(s|a|abilit(y|ies))?)$/i
+
+/**
+ * The output of floats that is named as scores are, else the first with a dimension for classes; small integers are scores that were
+ * quantised.
+ */
 function scoreTensor(graph: Graph): ValueInfo | undefined {
   const wide = ({ shape }: ValueInfo) => shape === undefined || shape.length !== 1
   const [first] = graph.outputs
+  const named = graph.outputs.find(output => floats.has(output.dtype) && wide(output) && scoreNames.test(output.name))
+  if (named !== undefined) return named
   if (first !== undefined && floats.has(first.dtype)) return first
   const float = graph.outputs.find(output => floats.has(output.dtype) && wide(output))
   if (float !== undefined) return float
@@ -69,9 +77,7 @@ function zippedScores(graph: Graph): ValueInfo | undefined {
 function withOutput(graph: Graph, output: ValueInfo): Pick<ScoredGraph, 'graph' | 'output' | 'notes'> {
   if (graph.outputs.length === 1 && graph.outputs[0] === output) return { graph, output, notes: [] }
   const notes = graph.outputs.includes(output)
-    ? graph.outputs[0] === output
-      ? []
-      : [`The scores are the output "${output.name}"; the others are not looked at.`]
+    ? [`The scores are the output "${output.name}"; the others are not looked at.`]
     : [`The scores are taken from "${output.name}", before ZipMap makes dictionaries of them.`]
   return { graph: withoutUnused({ ...graph, outputs: [output] }), output, notes }
 }
@@ -85,6 +91,7 @@ function labelsBehind(graph: Graph, name: string): ClassLabels | undefined {
   let node = makers.get(name)
   while (node !== undefined && handOn.has(node.op)) node = makers.get(node.inputs[0]!)
   if (node === undefined) return undefined
+  if (node.op === 'ArgMax') return placesOf(graph, node)
   return node.op === 'ArrayFeatureExtractor' ? constantLabels(graph, node) : statedLabels(node)
 }
 
@@ -94,6 +101,13 @@ function statedLabels(node: Node): ClassLabels | undefined {
     if (labels !== undefined && labels.length > 0) return labels
   }
   return undefined
+}
+
+/** ArgMax gives places among as many scores as the file states. */
+function placesOf(graph: Graph, node: Node): ClassLabels | undefined {
+  const shape = graph.valueInfo.get(node.inputs[0]!)?.shape
+  const count = shape?.at(attributeOf(node, 'axis', 'int') ?? 0)
+  return typeof count === 'number' && count > 1 ? Array.from({ length: count }, (_, i) => i) : undefined
 }
 
 /** ArrayFeatureExtractor picks labels from a constant. */
