@@ -157,6 +157,17 @@ describe.each(['native', 'wasm'] as const)('%s engine', kind => {
     }
   })
 
+  test('types that an operator is not there for are named as such', async () => {
+    const b = new GraphBuilder('double')
+    const x = b.input('x', 'float64', [1, 1, 2])
+    b.output(b.conv(x, b.full([1, 1, 1], 2, 'float64')), 'y')
+    await expect(open(bytesOf(b.build()))).rejects.toMatchObject({
+      code: 'model-unsupported',
+      message: expect.stringContaining('Could not find an implementation for Conv'),
+      hint: expect.stringMatching(/types of its values.*float32/),
+    })
+  })
+
   test('a run that fails says so in one clean line', async () => {
     await using session = await open(
       bytesOf(

@@ -38,7 +38,12 @@ const creation: readonly Pattern[] = [
     hint: 'Export the model again with opset 26 or lower.',
   },
   {
-    test: /is not a registered function|No Op registered|Could not find an implementation/i,
+    test: /Could not find an implementation/i,
+    code: 'model-unsupported',
+    hint: 'ONNX Runtime has no kernel of this operator for the types of its values, such as float64: export the model in float32.',
+  },
+  {
+    test: /is not a registered function|No Op registered/i,
     code: 'model-unsupported',
     hint: 'The model uses an operator that ONNX Runtime does not have: export it with standard ai.onnx operators.',
   },
