@@ -60,6 +60,16 @@ export function threatFrom(spec: ThreatSpec): ThreatModel {
   return { norm: normWith(norm, epsilon, constraints), epsilon, epsilonText, box: { low, high }, constraints }
 }
 
+/** Why no change of a sample is defined: it is not valid itself. */
+function outsideOf({ box, constraints }: ThreatModel, input: Float32Array): string | undefined {
+  const [low, high] = [box.low as number, box.high as number]
+  if (!input.every(value => value >= low && value <= high)) {
+    return `the sample itself lies outside of the box [${low}, ${high}]; --box says which values are valid`
+  }
+  const violated = constraints && violationOf(constraints, input)
+  return violated && `the sample itself violates the constraints: ${violated}`
+}
+
 export function spaceOf(
   spec: DataSpec['space'],
   data: Pick<DataSpace, 'sampleShape' | 'bound'> & { layout: DataSpace['dataLayout'] },
@@ -146,9 +156,9 @@ async function evaluatorOver(
       if (journey.prediction < 0) options.record(unknown(journey, asked.problem ?? notFinite))
       else if (journey.prediction !== journey.label) options.record(misclassified(journey))
       else {
-        const violated = threat.constraints && violationOf(threat.constraints, input)
-        if (violated === undefined) ready.push(journey)
-        else options.record(unknown(journey, `the sample itself violates the constraints: ${violated}`))
+        const outside = outsideOf(threat, input)
+        if (outside === undefined) ready.push(journey)
+        else options.record(unknown(journey, outside))
       }
       if (performance.now() - reported > reportEvery) report()
     }

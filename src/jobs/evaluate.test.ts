@@ -148,6 +148,19 @@ test('scores that are not finite: no verdict, a warning, not robust', async () =
   expect(result.warnings.join()).toMatch(/2 samples without a verdict/)
 })
 
+test('samples outside of the box are not attacked, and say so', async () => {
+  const folder = temporaryFolder()
+  await digitModel(folder)
+  const { result } = await run(folder, 'a', { samples: [0, 4], box: [0, 0.5] })
+  expect(result.accuracy.standard.correct).toBeGreaterThan(0)
+  expect(result).toMatchObject({
+    unknown: result.accuracy.standard.correct,
+    accuracy: { robust: { correct: 0 } },
+    attacks: [{ attempted: 0 }],
+  })
+  expect(result.warnings.join()).toContain('outside of the box [0, 0.5]; --box says which values are valid')
+})
+
 test('a model that outgrows its memory ends with an error, and leaves no folder', async () => {
   const folder = temporaryFolder()
   const huge = [1, 784, 1000, 1000]
