@@ -46,6 +46,12 @@ export function candidatesFor(space: DataSpace): Candidate[] {
     if (colours === 3 && /MNIST/.test(name)) continue
     const option = `--mean ${mean.join(',')} --std ${std.join(',')}`
     add(`the normalisation of ${name} is missing`, option, { ...plain, mean, std })
+    // x s + m as (x + m / s) / (1 / s)
+    const back = { mean: mean.map((value, i) => -value / std[i]), std: std.map(value => 1 / value) }
+    add(`the data are normalised as ${name} is, and the model does it itself`, 'values from 0 to 1', {
+      ...plain,
+      ...back,
+    })
   }
   for (const by of [255, 1 / 255]) {
     const next = scale * by

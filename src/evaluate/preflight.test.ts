@@ -59,14 +59,24 @@ describe('preflight', () => {
       option: 'no --mean and --std',
     },
     {
+      title: 'sees data that were normalised before',
+      file: negatives,
+      space: {},
+      scale: 1,
+      normalised: true,
+      option: 'values from 0 to 1',
+    },
+    {
       title: 'sees the normalisation of MNIST missing',
       file: () => negatives(0.1307, 0.3081),
       space: {},
       scale: 1,
       option: '--mean 0.1307 --std 0.3081',
     },
-  ])('$title', async ({ file, space, scale, option }) => {
-    const found = await preflight(await loadEngine(), await file(), { ...plain, ...space }, await samples(scale))
+  ])('$title', async ({ file, space, scale, option, normalised }) => {
+    const { inputs, labels } = await samples(scale)
+    const given = normalised ? inputs.map(value => (value - 0.1307) / 0.3081) : inputs
+    const found = await preflight(await loadEngine(), await file(), { ...plain, ...space }, { inputs: given, labels })
     if (option === undefined) expect(found).toMatchObject({ better: [], count: 120, correct: 119 })
     else {
       expect(found.better[0]!.option).toBe(option)
