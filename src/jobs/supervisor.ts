@@ -60,7 +60,8 @@ export async function supervise(options: SuperviseOptions): Promise<void> {
   const { spec, plan, processes, limits, signal } = options
   const taskSize = Math.max(1, Math.min(taskSizes[0], Math.floor(options.samples / (8 * processes))))
   const fresh = tasksOf(options.missing, taskSize)
-  let unassigned = options.samples
+  /** Samples without a record yet. */
+  let open = options.samples
   const retries: Task[] = []
   const clients = new Set<Client<WorkerProtocol>>()
   let workers = 0
@@ -94,10 +95,7 @@ export async function supervise(options: SuperviseOptions): Promise<void> {
   /** A task for a worker; tasks that failed before are only for one that holds nothing else. */
   function next(idle: boolean): Task | undefined {
     const step = fresh.next()
-    if (!step.done) {
-      unassigned -= step.value.end - step.value.start
-      return step.value
-    }
+    if (!step.done) return step.value
     return idle ? retries.shift() : undefined
   }
 
@@ -134,9 +132,9 @@ export async function supervise(options: SuperviseOptions): Promise<void> {
     function give({ start, end }: Task): void {
       client.call('add', { start, end }).catch(() => {}) // a lost worker shows in `run`
     }
-    /** Keeps lanes full and a task more, or near the end a fair share. A retried task stays alone. */
+    /** Keeps lanes full and a task more, or a fair share where there are fewer samples. A retried task stays alone. */
     function refill(): void {
-      for (let has = waiting(); !closed && has < enough(has); has = waiting()) {
+      while (!closed && waiting() < enough()) {
         if ([...held.keys()].some(task => task.tries > 0)) return
         const task = next(held.size === 0)
         if (task !== undefined) {
@@ -148,8 +146,9 @@ export async function supervise(options: SuperviseOptions): Promise<void> {
         } else return
       }
     }
-    function enough(has: number): number {
-      return Math.max(1, Math.min(lanesPerRow * plan.batch + taskSize, Math.ceil((unassigned + has) / processes)))
+    /** At least one, for a worker that holds none and finds none is to end. */
+    function enough(): number {
+      return Math.max(1, Math.min(lanesPerRow * plan.batch + taskSize, Math.ceil(open / clients.size)))
     }
     function waiting(): number {
       let sum = 0
@@ -170,6 +169,7 @@ export async function supervise(options: SuperviseOptions): Promise<void> {
     function recorded(record: SampleRecord): void {
       recordedEver = true
       losses = 0
+      open--
       options.record(record)
       for (const [task, rest] of held) {
         if (rest.delete(record.index) && rest.size === 0) held.delete(task)
@@ -192,8 +192,10 @@ export async function supervise(options: SuperviseOptions): Promise<void> {
     options.notice(`${messageOf(error)}; its samples are tried again`)
     for (const [{ tries }, rest] of held) {
       const size = taskSizes[tries + 1]
-      if (size === undefined) for (const index of rest) await options.givenUp(index, reasonOf(error))
-      else for (const [start, end] of rangesOf(rest, size)) retries.push({ start, end, tries: tries + 1 })
+      if (size === undefined) {
+        open -= rest.size
+        for (const index of rest) await options.givenUp(index, reasonOf(error))
+      } else for (const [start, end] of rangesOf(rest, size)) retries.push({ start, end, tries: tries + 1 })
     }
     return true
   }
